@@ -1,0 +1,1 @@
+//! Sound formats, samples, the audible label in them and the audio watermark.

@@ -1,0 +1,1 @@
+//! Bounded, byte-exact walkers and editors of media containers.

@@ -1,0 +1,1 @@
+//! The vocabulary of Colophon: formats, marks, declarations, findings, reports, errors and limits.

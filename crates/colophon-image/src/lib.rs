@@ -1,0 +1,1 @@
+//! Picture formats, pixels, the visible label on them and the image watermark.

@@ -1,0 +1,1 @@
+//! Keys, Ed25519 signatures and the certificate chains that carry them.

@@ -1,0 +1,1 @@
+//! Video formats, frames through ffmpeg, the visible label on them.
