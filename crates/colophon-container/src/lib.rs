@@ -1,1 +1,15 @@
 //! Bounded, byte-exact walkers and editors of media containers.
+//!
+//! Each module knows one container syntax and nothing of marks: it lists parts with their byte ranges and computes
+//! [`colophon_core::Patch`]es. Formats of the media crates are built from them.
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+pub mod bmff;
+pub mod exif;
+pub mod flac;
+pub mod id3;
+pub mod jpeg;
+pub mod png;
+pub mod riff;
+pub mod xmp;

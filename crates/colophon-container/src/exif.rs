@@ -1,0 +1,1 @@
+//! EXIF: the tags that may hold a mark.

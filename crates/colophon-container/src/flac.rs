@@ -1,0 +1,1 @@
+//! FLAC: metadata blocks.

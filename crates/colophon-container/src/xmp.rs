@@ -1,0 +1,1 @@
+//! XMP packets: reading and changing single properties.

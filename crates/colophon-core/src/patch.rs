@@ -1,0 +1,173 @@
+//! A change to a file as a list of splices.
+//!
+//! Container editors return a [`Patch`] instead of new bytes. What no splice covers is, by construction, the same
+//! byte for byte: the promise that a metadata edit leaves coded media alone needs no trust in the editor, and a
+//! large file is rewritten as a stream.
+
+use std::io::{self, Write};
+use std::ops::Range;
+
+use crate::{Error, Result, Source};
+
+/// One replaced range. An empty range inserts; empty bytes remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// The bytes of the input that go away.
+    pub range: Range<u64>,
+    /// What stands in their place.
+    pub with: Vec<u8>,
+}
+
+/// Ordered, disjoint splices over one input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patch {
+    splices: Vec<Splice>,
+}
+
+impl Patch {
+    /// No change.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces `range` with `with`. Splices may be added in any order; insertions at one place keep theirs.
+    pub fn replace(&mut self, range: Range<u64>, with: impl Into<Vec<u8>>) {
+        let with = with.into();
+        if range.start >= range.end && with.is_empty() {
+            return;
+        }
+        let at = self.splices.partition_point(|s| (s.range.start, s.range.end) <= (range.start, range.end));
+        self.splices.insert(at, Splice { range, with });
+    }
+
+    /// Inserts bytes before `at`.
+    pub fn insert(&mut self, at: u64, with: impl Into<Vec<u8>>) {
+        self.replace(at..at, with);
+    }
+
+    /// Removes `range`.
+    pub fn remove(&mut self, range: Range<u64>) {
+        self.replace(range, Vec::new());
+    }
+
+    /// True when the output equals the input.
+    pub fn is_empty(&self) -> bool {
+        self.splices.is_empty()
+    }
+
+    /// The splices in order.
+    pub fn splices(&self) -> &[Splice] {
+        &self.splices
+    }
+
+    /// Length of the output for an input of `len` bytes.
+    pub fn output_len(&self, len: u64) -> u64 {
+        let removed: u64 = self.splices.iter().map(|s| s.range.end - s.range.start).sum();
+        let added: u64 = self.splices.iter().map(|s| s.with.len() as u64).sum();
+        len.saturating_sub(removed).saturating_add(added)
+    }
+
+    /// Where the input byte at `offset` stands in the output; `None` when it was removed.
+    pub fn map(&self, offset: u64) -> Option<u64> {
+        let mut out = offset;
+        for s in &self.splices {
+            if s.range.start > offset {
+                break;
+            }
+            if offset < s.range.end {
+                return None;
+            }
+            out = out - (s.range.end - s.range.start) + s.with.len() as u64;
+        }
+        Some(out)
+    }
+
+    /// Streams the changed input to `out`.
+    ///
+    /// # Errors
+    /// `Malformed` when splices overlap or reach past the input; `Io` from either side.
+    pub fn apply(&self, source: &dyn Source, out: &mut dyn Write) -> Result<()> {
+        let mut at = 0;
+        for s in &self.splices {
+            if s.range.start < at || s.range.end < s.range.start || s.range.end > source.len() {
+                return Err(Error::new(crate::ErrorKind::Malformed, "edits overlap or reach past the end")
+                    .at_offset(s.range.start));
+            }
+            copy(source, at..s.range.start, out)?;
+            out.write_all(&s.with)?;
+            at = s.range.end;
+        }
+        copy(source, at..source.len(), out)?;
+        Ok(())
+    }
+
+    /// The changed input in memory.
+    ///
+    /// # Errors
+    /// As [`Patch::apply`].
+    pub fn apply_to_vec(&self, source: &dyn Source) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(usize::try_from(self.output_len(source.len())).unwrap_or(0));
+        self.apply(source, &mut out)?;
+        Ok(out)
+    }
+}
+
+fn copy(source: &dyn Source, range: Range<u64>, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(all) = source.as_bytes() {
+        return out.write_all(all.get(range.start as usize..range.end as usize).unwrap_or_default());
+    }
+    let mut buf = vec![0; 1 << 18];
+    let mut at = range.start;
+    while at < range.end {
+        let n = (range.end - at).min(buf.len() as u64) as usize;
+        let part = buf.get_mut(..n).unwrap_or_default();
+        source.read_exact_at(at, part)?;
+        out.write_all(part)?;
+        at += n as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(p: &Patch, s: &str) -> String {
+        String::from_utf8(p.apply_to_vec(&s.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn splices_apply_in_order_whatever_the_order_they_came_in() {
+        let mut p = Patch::new();
+        p.remove(8..9);
+        p.insert(0, "<");
+        p.replace(2..4, "XY!");
+        p.insert(10, ">");
+        assert_eq!(apply(&p, "0123456789"), "<01XY!45679>");
+        assert_eq!(p.output_len(10), 12);
+        assert_eq!(p.map(0), Some(1));
+        assert_eq!(p.map(2), None);
+        assert_eq!(p.map(4), Some(6));
+        assert_eq!(p.map(9), Some(10));
+    }
+
+    #[test]
+    fn insertions_at_one_place_keep_their_order() {
+        let mut p = Patch::new();
+        p.insert(1, "a");
+        p.insert(1, "b");
+        p.replace(1..2, "c");
+        assert_eq!(apply(&p, "xyz"), "xabcz");
+    }
+
+    #[test]
+    fn overlap_is_refused() {
+        let mut p = Patch::new();
+        p.remove(0..3);
+        p.remove(2..4);
+        assert!(p.apply_to_vec(&b"abcdef".as_slice()).is_err());
+        let mut p = Patch::new();
+        p.remove(4..9);
+        assert!(p.apply_to_vec(&b"abcdef".as_slice()).is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! Signing and believing.
+
+use std::fmt;
+
+use crate::{Declaration, Format, Limits, Plan, Record, Result, Source};
+
+/// Signs bytes. Implementations hold the key; nothing here shows it.
+pub trait Signer: Send + Sync {
+    /// Signature algorithm by its COSE name: `EdDSA`.
+    fn algorithm(&self) -> &'static str;
+
+    /// Identifier of the key: hex SHA-256 of the public key.
+    fn key_id(&self) -> String;
+
+    /// Certificate chain in DER, leaf first, without the root; empty when there is none.
+    fn certificates(&self) -> Vec<Vec<u8>>;
+
+    /// Signs `message`.
+    ///
+    /// # Errors
+    /// `Key`.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>>;
+}
+
+impl fmt::Debug for dyn Signer + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer")
+            .field("algorithm", &self.algorithm())
+            .field("key_id", &self.key_id())
+            .finish()
+    }
+}
+
+/// Whom to believe, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Trust anchors for signers, PEM.
+    pub anchors_pem: Vec<String>,
+    /// Trust anchors for time stamps, PEM.
+    pub timestamp_anchors_pem: Vec<String>,
+    /// Leaf certificates believed by themselves, PEM.
+    pub pinned_pem: Vec<String>,
+    /// The time validity is judged at, Unix seconds; the system clock when absent.
+    pub at: Option<i64>,
+}
+
+/// What a sealing mark sees.
+#[derive(Clone, Copy)]
+pub struct SealCx<'a> {
+    /// The finished content: labelled, watermarked, with metadata.
+    pub source: &'a dyn Source,
+    /// The input as it came, when it carried a manifest that becomes the parent ingredient.
+    pub parent: Option<&'a dyn Source>,
+    /// A manifest that came beside the input.
+    pub parent_sidecar: Option<&'a [u8]>,
+    /// Format of both.
+    pub format: &'a dyn Format,
+    /// The caller's statement.
+    pub declaration: &'a Declaration,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The record to be signed.
+    pub record: &'a Record,
+    /// The key.
+    pub signer: &'a dyn Signer,
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// The run's clock, RFC 3339.
+    pub now: &'a str,
+}
+
+/// What sealing made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The sealed bytes; unchanged input when the manifest stays beside the file.
+    pub bytes: Vec<u8>,
+    /// The manifest store to be kept beside the file.
+    pub sidecar: Option<Vec<u8>>,
+    /// Label of the active manifest.
+    pub manifest_id: String,
+}

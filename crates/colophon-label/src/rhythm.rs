@@ -1,0 +1,1 @@
+//! The audible label: the rhythm `短长 短短`.
