@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    Declaration, Edit, Finding, Format, Layout, Limits, MarkKind, Plan, Record, RenderCx, Result, SealCx,
+    Declaration, Edit, Finding, Format, Layout, Limits, MarkKind, Observation, Plan, Query, Record, RenderCx, Result, SealCx,
     Sealed, SignalOp, Source, Tools, Trust,
 };
 
@@ -55,6 +55,8 @@ pub struct ReadCx<'a> {
     pub sidecar: Option<&'a [u8]>,
     /// Secrets of private watermark key schedules to try besides the public one.
     pub watermark_keys: &'a [Vec<u8>],
+    /// Answers to [`Mark::queries`], in their order; empty while the questions are still being collected.
+    pub answers: &'a [Observation],
 }
 
 impl<'a> ReadCx<'a> {
@@ -95,6 +97,12 @@ pub enum Step {
 pub trait Mark: Send + Sync {
     /// Everything that is data.
     fn info(&self) -> &'static MarkInfo;
+
+    /// What the mark wants to know about the content. The questions of all marks are answered in one decode.
+    fn queries<'a>(&self, cx: &ReadCx<'a>) -> Vec<Query<'a>> {
+        let _ = cx;
+        Vec::new()
+    }
 
     /// Finds the mark in every place it may sit, also the places it is never written to. At least one finding:
     /// absent, or why it could not be looked for.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod font;
+pub mod mark;
 pub mod rhythm;
 pub mod visible;
 pub mod wording;

@@ -1,0 +1,190 @@
+//! Arguments of `mark`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Add label, metadata, watermark and signature.
+#[derive(Args, Debug)]
+pub(crate) struct MarkArgs {
+    /// Files, directories (with -r), or `-` for standard input.
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Read more input paths from a file, one a line; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) files_from: Option<PathBuf>,
+    /// Walk into directories.
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Write to this file; `-` for standard output.
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["out_dir", "in_place"])]
+    pub(crate) output: Option<PathBuf>,
+    /// Write into this directory, keeping the tree.
+    #[arg(long, value_name = "DIR", conflicts_with = "in_place")]
+    pub(crate) out_dir: Option<PathBuf>,
+    /// Replace the inputs.
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Overwrite existing outputs.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Name of standard input; a hint for text formats.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Profiles, comma separated; their strictest union is written.
+    #[arg(short, long, value_name = "PROFILES", value_delimiter = ',', env = "COLOPHON_PROFILE")]
+    pub(crate) profile: Vec<String>,
+    #[command(flatten)]
+    pub(crate) declaration: DeclarationArgs,
+    #[command(flatten)]
+    pub(crate) label: LabelArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+    /// Leave the watermark out.
+    #[arg(long, help_heading = "Marks")]
+    pub(crate) no_watermark: bool,
+    /// Watermark strength.
+    #[arg(long, value_name = "LEVEL", default_value = "default", help_heading = "Marks")]
+    pub(crate) strength: Strength,
+    /// Secret of a private watermark key schedule, as a key URI.
+    #[arg(long, value_name = "URI", help_heading = "Marks")]
+    pub(crate) watermark_key: Option<String>,
+    /// Leave the signed manifest out.
+    #[arg(long, help_heading = "Marks")]
+    pub(crate) no_manifest: bool,
+    /// What to do with marks that are on the input already.
+    #[arg(long, value_name = "WHAT", default_value = "keep", help_heading = "Marks")]
+    pub(crate) on_existing: OnExisting,
+    /// Do what breaks a profile all the same, and record it.
+    #[arg(long, help_heading = "Marks")]
+    pub(crate) allow_noncompliant: bool,
+    /// Skip marks that cannot be placed instead of failing; exits 3 when one was skipped.
+    #[arg(long, help_heading = "Marks")]
+    pub(crate) best_effort: bool,
+    /// Jobs at a time.
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub(crate) jobs: usize,
+    /// Show the plan and write nothing.
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// One JSON object per input on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No lines for successes, no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Raise or lower a limit.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) limit: Vec<String>,
+}
+
+/// What is stated about the content. Flags win over the file, the file over colophon.toml.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Declaration")]
+pub(crate) struct DeclarationArgs {
+    /// Declaration as TOML or JSON.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) declaration: Option<PathBuf>,
+    /// How the content came to be.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) origin: Option<OriginArg>,
+    /// System that produced it: `name` or `name version`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) generator: Option<String>,
+    /// Model behind it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Provider that offers the service: name or 27-character code.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) producer: Option<String>,
+    /// The provider's unique number for this content; a fresh UUID by default.
+    #[arg(long, value_name = "ID")]
+    pub(crate) content_id: Option<String>,
+    /// Time of creation, RFC 3339; now by default.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) produced_at: Option<String>,
+    /// Language of the content, BCP 47.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) language: Option<String>,
+    /// Title of the content, for the manifest.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+}
+
+/// The label, where the profiles leave a choice.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Label")]
+pub(crate) struct LabelArgs {
+    /// `auto`, `none`, or the words.
+    #[arg(long, value_name = "WHAT", default_value = "auto")]
+    pub(crate) label: String,
+    /// Corner of the label.
+    #[arg(long, value_name = "CORNER")]
+    pub(crate) label_at: Option<CornerArg>,
+    /// Ink height in percent of the shortest side; never below a profile's floor.
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) label_height: Option<f32>,
+    /// Seconds the label is shown on video.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) label_duration: Option<f64>,
+}
+
+/// The signing key.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Signing")]
+pub(crate) struct KeyArgs {
+    /// Private key as a URI: `file:PATH`, `env:NAME` or `cmd:PROGRAM ARGS`.
+    #[arg(long, value_name = "URI", env = "COLOPHON_KEY", hide_env_values = true)]
+    pub(crate) key: Option<String>,
+    /// Certificate chain, PEM, leaf first.
+    #[arg(long, value_name = "FILE", env = "COLOPHON_CERT")]
+    pub(crate) cert: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OriginArg {
+    /// Made by a model.
+    Generated,
+    /// Existing content changed with a model.
+    Edited,
+    /// A composite with a synthetic element.
+    Composite,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CornerArg {
+    TopLeft,
+    TopRight,
+    BottomLeft,
+    BottomRight,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnExisting {
+    /// Keep them; an incoming manifest becomes the parent.
+    Keep,
+    /// Stop with exit code 5.
+    Refuse,
+    /// Replace marks of one's own; others are kept.
+    Replace,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Strength {
+    /// Least disturbance.
+    Gentle,
+    /// The balance.
+    Default,
+    /// Most robustness.
+    Strong,
+}
+
+impl Strength {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gentle => "gentle",
+            Self::Default => "default",
+            Self::Strong => "strong",
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Inputs found, outputs written: whole or not at all.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use colophon::{Error, ErrorKind};
+
+use crate::advice::Failure;
+
+/// One input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Input {
+    /// Where it is; `-` for standard input.
+    pub(crate) path: PathBuf,
+    /// Its place below the directory that was walked; the file name otherwise.
+    pub(crate) relative: PathBuf,
+}
+
+impl Input {
+    /// Standard input.
+    pub(crate) fn is_stdin(&self) -> bool {
+        self.path.as_os_str() == "-"
+    }
+
+    /// All bytes, bounded.
+    pub(crate) fn read(&self, max: u64) -> Result<Vec<u8>, Failure> {
+        let failed = |e: std::io::Error| Failure::from(e).on(&self.path);
+        let too_large = |len: u64| {
+            Failure::from(Error::new(ErrorKind::Limit, format!("{len} bytes exceed the limit of {max}"))).on(&self.path)
+        };
+        let mut bytes = Vec::new();
+        if self.is_stdin() {
+            std::io::stdin().lock().take(max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        } else {
+            let file = std::fs::File::open(&self.path).map_err(failed)?;
+            let meta = file.metadata().map_err(failed)?;
+            if meta.is_dir() {
+                return Err(Failure::usage("is a directory").on(&self.path).hint("walk into it with -r"));
+            }
+            if meta.len() > max {
+                return Err(too_large(meta.len()));
+            }
+            bytes.reserve_exact(usize::try_from(meta.len()).unwrap_or(0));
+            file.take(max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        }
+        if bytes.len() as u64 > max {
+            return Err(too_large(bytes.len() as u64));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Every input of a command line, directories walked in a stable order.
+pub(crate) fn collect(
+    paths: &[PathBuf],
+    files_from: Option<&Path>,
+    recursive: bool,
+) -> Result<Vec<Input>, Failure> {
+    let mut all = paths.to_vec();
+    if let Some(list) = files_from {
+        let text = if list.as_os_str() == "-" {
+            let mut s = String::new();
+            std::io::stdin().lock().read_to_string(&mut s)?;
+            s
+        } else {
+            std::fs::read_to_string(list).map_err(|e| Failure::from(e).on(list))?
+        };
+        all.extend(text.lines().map(str::trim_end).filter(|l| !l.is_empty()).map(PathBuf::from));
+    }
+    if all.is_empty() && !std::io::stdin().is_terminal() {
+        all.push(PathBuf::from("-"));
+    }
+    let mut inputs = Vec::new();
+    for path in all {
+        if recursive && path.is_dir() {
+            let walk = walkdir::WalkDir::new(&path).sort_by_file_name().follow_links(false);
+            for entry in walk.into_iter().filter_map(Result::ok).filter(|e| e.file_type().is_file()) {
+                // A walk takes what a format of this build claims by extension; a named file is always tried.
+                let name = entry.file_name().to_string_lossy();
+                if colophon::registry().knows_extension(&name).is_none() {
+                    continue;
+                }
+                let relative = entry.path().strip_prefix(&path).unwrap_or(entry.path()).to_owned();
+                inputs.push(Input { path: entry.path().to_owned(), relative });
+            }
+        } else {
+            let relative = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
+            inputs.push(Input { path, relative });
+        }
+    }
+    Ok(inputs)
+}
+
+/// The manifest kept beside a file: `FILE.c2pa`, or FILE with the extension replaced.
+pub(crate) fn sidecar_of(path: &Path) -> Option<PathBuf> {
+    [appended(path, ".c2pa"), path.with_extension("c2pa")].into_iter().find(|p| p.is_file())
+}
+
+/// A path with text behind its file name.
+pub(crate) fn appended(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path.as_os_str());
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Writes a file whole or not at all: a temporary file beside it, then a rename.
+///
+/// # Errors
+/// `Conflict` when it exists and `force` is not set; `Io`.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::from(e).on(path);
+    if !force && path.exists() {
+        let e = Error::new(ErrorKind::Conflict, "the output exists already");
+        return Err(Failure::from(e).on(path).hint("overwrite it with --force"));
+    }
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".colophon-").tempfile_in(dir).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_data().map_err(failed)?;
+    keep_mode(path, file.as_file());
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+/// A temporary file is private; the result gets the replaced file's mode, else what the umask leaves of 0666.
+#[cfg(unix)]
+fn keep_mode(path: &Path, file: &std::fs::File) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).map_or(0o644, |m| m.permissions().mode());
+    // Failing to widen the mode leaves a readable-by-owner file, which is no reason to lose the result.
+    let _ = file.set_permissions(std::fs::Permissions::from_mode(mode));
+}
+
+#[cfg(not(unix))]
+fn keep_mode(_: &Path, _: &std::fs::File) {}
+
+/// Writes to standard output; media is not written to a terminal.
+pub(crate) fn write_stdout(bytes: &[u8], is_text: bool) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    if !is_text && out.is_terminal() {
+        return Err(Failure::usage("binary output to a terminal").hint("name a file with -o, or pipe it"));
+    }
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::from)
+}

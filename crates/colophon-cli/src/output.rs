@@ -1,0 +1,5 @@
+//! What people and programs see.
+
+pub(crate) mod human;
+pub(crate) mod json;
+pub(crate) mod page;

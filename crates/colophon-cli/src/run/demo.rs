@@ -1,0 +1,114 @@
+//! `colophon demo`: every sample marked, verified, and shown on one page.
+
+use std::path::Path;
+
+use colophon::exit::Exit;
+use colophon::sign::{CertifiedSigner, ChainRequest, KeyPair, make_chain};
+use colophon::{Declaration, Generator, Model, Options, Outcome, Profiles, Report, Signer};
+
+use crate::advice::Failure;
+use crate::args::DemoArgs;
+use crate::files::{self, Input};
+use crate::output::page::{self, Item};
+use crate::output::human;
+
+/// Fictional provider of the standards notes' example; the samples belong to nobody.
+const PRODUCER: &str = "001191110000MA0000007710001";
+
+pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
+    let inputs = files::collect(std::slice::from_ref(&args.samples), None, true)?;
+    if inputs.is_empty() {
+        return Err(Failure::from(colophon::Error::new(colophon::ErrorKind::Io, "no samples"))
+            .on(&args.samples)
+            .hint("run it from the root of the repository, or name a directory with --samples"));
+    }
+    std::fs::create_dir_all(&args.out).map_err(|e| Failure::from(e).on(&args.out))?;
+    let ids: Vec<&str> = args.profile.iter().map(String::as_str).collect();
+    let profiles = Profiles::named(&ids)?;
+    let (signer, root) = signer()?;
+    let declaration = Declaration {
+        producer: Some(PRODUCER.to_owned()),
+        generator: Some(Generator { name: "colophon demo".to_owned(), version: Some("1".to_owned()) }),
+        model: Some(Model { name: "none: drawn by a script".to_owned(), ..Model::default() }),
+        ..Declaration::default()
+    };
+    let mut options = super::options(&[])?;
+    options.trust.anchors_pem.push(root);
+    let (mut items, mut exit) = (Vec::new(), Exit::Ok);
+    for input in &inputs {
+        let name = input.relative.display().to_string();
+        match one(input, &args.out, &declaration, &profiles, &signer, &options) {
+            Ok(item) => {
+                let failed = item.report.count(Outcome::Fail);
+                let word = if failed == 0 { human::Word::Ok } else { human::Word::Fail };
+                human::status(word, &format!("{name:<14}"), &line(&item.report));
+                if failed > 0 {
+                    exit = exit.and(Exit::Finding);
+                }
+                items.push(item);
+            }
+            Err(e) => {
+                human::error(&e);
+                exit = exit.and(e.exit);
+            }
+        }
+    }
+    let path = args.out.join("index.html");
+    files::write_atomically(&path, page::render(&items).as_bytes(), true)?;
+    human::plain(&format!("\n{} of {} samples marked and read back; page: {}", items.len(), inputs.len(), path.display()));
+    Ok(exit)
+}
+
+/// A key for this run only: the demo leaves no key behind.
+fn signer() -> Result<(CertifiedSigner, String), Failure> {
+    let (root, leaf) = (KeyPair::generate()?, KeyPair::generate()?);
+    let chain = make_chain(&root, &leaf, &ChainRequest::new("Colophon demo", 30)?)?;
+    Ok((CertifiedSigner::new(leaf, &chain.leaf_pem)?, chain.root_pem))
+}
+
+fn one(
+    input: &Input,
+    out: &Path,
+    declaration: &Declaration,
+    profiles: &Profiles,
+    signer: &CertifiedSigner,
+    options: &Options,
+) -> Result<Item, Failure> {
+    let run = || -> Result<Item, Failure> {
+        let bytes = input.read(options.limits.input_bytes)?;
+        let name = input.relative.display().to_string();
+        let options = options.clone().with_name(&*name);
+        let marked = colophon::mark(&bytes, declaration, profiles, Some(signer as &dyn Signer), &options)?;
+        let path = out.join(&input.relative);
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        files::write_atomically(&path, &marked.bytes, true)?;
+        if let Some(store) = &marked.sidecar {
+            files::write_atomically(&files::appended(&path, ".c2pa"), store, true)?;
+        }
+        // What stands on the page is read from the file that was written, not from memory.
+        let written = Input { path: path.clone(), relative: input.relative.clone() }.read(options.limits.input_bytes)?;
+        let sidecar = marked.sidecar.clone();
+        let report = colophon::verify(&written, profiles, &Options { sidecar, ..options })?;
+        files::write_atomically(
+            &files::appended(&path, ".report.json"),
+            &serde_json::to_vec_pretty(&report).map_err(|e| Failure::usage(e.to_string()))?,
+            true,
+        )?;
+        Ok(Item { name, bytes: written, before: bytes.len() as u64, record: marked.record, report })
+    };
+    run().map_err(|e| e.on(&input.path))
+}
+
+fn line(report: &Report) -> String {
+    let count = |o| report.count(o);
+    format!(
+        "{} · {} pass, {} fail, {} n/a, {} undetermined",
+        human::summary(report),
+        count(Outcome::Pass),
+        count(Outcome::Fail),
+        count(Outcome::NotApplicable),
+        count(Outcome::Undetermined)
+    )
+}

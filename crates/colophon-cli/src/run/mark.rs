@@ -1,0 +1,259 @@
+//! `colophon mark`.
+
+use std::path::{Path, PathBuf};
+
+use colophon::exit::Exit;
+use colophon::sign::CertifiedSigner;
+use colophon::{Corner, Declaration, Existing, LabelChoice, Marked, Media, Options, Overrides, Profiles, Signer};
+use serde_json::json;
+
+use super::batch;
+use crate::advice::Failure;
+use crate::args::{CornerArg, LabelArgs, MarkArgs, OnExisting};
+use crate::config::Config;
+use crate::files::{self, Input};
+use crate::output::{human, json};
+use crate::signer;
+
+pub(super) fn run(args: &MarkArgs) -> Result<Exit, Failure> {
+    let config = Config::load()?;
+    let profiles = profiles(&args.profile, &config)?;
+    let declaration = config.declaration(&args.declaration)?;
+    let options = options(args)?;
+    let signer = if args.no_manifest { None } else { signer::load(&args.key, &config)? };
+    let inputs = files::collect(&args.inputs, args.files_from.as_deref(), args.recursive)?;
+    if inputs.is_empty() {
+        return Ok(Exit::NoInput);
+    }
+    let target = Target::of(args, &inputs)?;
+    let job = Job { args, profiles: &profiles, declaration: &declaration, options: &options, signer: signer.as_ref() };
+    let mut exit = Exit::Ok;
+    let to_stdout = matches!(target, Target::Stdout);
+    batch::run(
+        inputs,
+        args.jobs,
+        args.quiet,
+        |input| job.one(input, &target),
+        |input, result| exit = exit.and(show(args, input, result, to_stdout)),
+    );
+    Ok(exit)
+}
+
+/// The profiles named, configured, or `any`.
+pub(super) fn profiles(named: &[String], config: &Config) -> Result<Profiles, Failure> {
+    let ids: Vec<&str> = if !named.is_empty() {
+        named.iter().map(String::as_str).collect()
+    } else if !config.profiles.is_empty() {
+        config.profiles.iter().map(String::as_str).collect()
+    } else {
+        vec!["any"]
+    };
+    Ok(Profiles::named(&ids)?)
+}
+
+fn options(args: &MarkArgs) -> Result<Options, Failure> {
+    let mut options = super::options(&args.limit)?;
+    options.overrides = overrides(args)?;
+    options.watermark_strength = args.strength.name().to_owned();
+    if let Some(uri) = &args.watermark_key {
+        let secret = signer::secrets(std::slice::from_ref(uri))?;
+        options.watermark_key = secret.first().cloned();
+        // The result is read back, which needs the same secret.
+        options.watermark_keys = secret;
+    }
+    options.best_effort = args.best_effort;
+    Ok(options)
+}
+
+fn overrides(args: &MarkArgs) -> Result<Overrides, Failure> {
+    let LabelArgs { label, label_at, label_height, label_duration } = &args.label;
+    if label_height.is_some_and(|h| !(h > 0.0 && h <= 50.0)) {
+        return Err(Failure::usage("--label-height is a percentage above 0 and up to 50"));
+    }
+    if label_duration.is_some_and(|d| !(d > 0.0 && d.is_finite())) {
+        return Err(Failure::usage("--label-duration is a number of seconds above 0"));
+    }
+    Ok(Overrides {
+        label: match label.as_str() {
+            "auto" => LabelChoice::Auto,
+            "none" => LabelChoice::None,
+            text => LabelChoice::Text(text.to_owned()),
+        },
+        corner: label_at.map(|c| match c {
+            CornerArg::TopLeft => Corner::TopLeft,
+            CornerArg::TopRight => Corner::TopRight,
+            CornerArg::BottomLeft => Corner::BottomLeft,
+            CornerArg::BottomRight => Corner::BottomRight,
+        }),
+        height: label_height.map(|h| h / 100.0),
+        duration_s: *label_duration,
+        no_watermark: args.no_watermark,
+        no_manifest: args.no_manifest,
+        existing: match args.on_existing {
+            OnExisting::Keep => Existing::Keep,
+            OnExisting::Refuse => Existing::Refuse,
+            OnExisting::Replace => Existing::Replace,
+        },
+        allow_noncompliant: args.allow_noncompliant,
+        watermark_unavailable: false,
+    })
+}
+
+/// Where results go.
+enum Target {
+    Stdout,
+    File(PathBuf),
+    Dir(PathBuf),
+    InPlace,
+    Nowhere,
+}
+
+impl Target {
+    fn of(args: &MarkArgs, inputs: &[Input]) -> Result<Self, Failure> {
+        let stdin = inputs.iter().any(Input::is_stdin);
+        if args.dry_run {
+            return Ok(Self::Nowhere);
+        }
+        if let Some(dir) = &args.out_dir {
+            return Ok(Self::Dir(dir.clone()));
+        }
+        if args.in_place {
+            return if stdin { Err(Failure::usage("standard input cannot be replaced in place")) } else { Ok(Self::InPlace) };
+        }
+        match (&args.output, inputs) {
+            (Some(o), [_]) if o.as_os_str() == "-" => Ok(Self::Stdout),
+            (Some(o), [one]) if o.is_dir() && !one.is_stdin() => Ok(Self::File(o.join(&one.relative))),
+            (Some(o), [_]) => Ok(Self::File(o.clone())),
+            (Some(_), _) => Err(Failure::usage("one output for several inputs").hint("name a directory with --out-dir")),
+            (None, [one]) if one.is_stdin() => Ok(Self::Stdout),
+            (None, _) => Err(Failure::usage("nowhere to write").hint("name an output with -o, --out-dir or --in-place")),
+        }
+    }
+
+    fn path(&self, input: &Input) -> Option<PathBuf> {
+        match self {
+            Self::Stdout | Self::Nowhere => None,
+            Self::File(p) => Some(p.clone()),
+            Self::Dir(d) => Some(d.join(&input.relative)),
+            Self::InPlace => Some(input.path.clone()),
+        }
+    }
+}
+
+struct Job<'a> {
+    args: &'a MarkArgs,
+    profiles: &'a Profiles,
+    declaration: &'a Declaration,
+    options: &'a Options,
+    signer: Option<&'a CertifiedSigner>,
+}
+
+/// What became of one input.
+enum Done {
+    Planned(Box<colophon::Plan>),
+    Marked { marked: Box<Marked>, output: Option<PathBuf>, sidecar: Option<PathBuf> },
+}
+
+impl Job<'_> {
+    fn one(&self, input: &Input, target: &Target) -> Result<Done, Failure> {
+        self.try_one(input, target).map_err(|e| e.on(&input.path))
+    }
+
+    fn try_one(&self, input: &Input, target: &Target) -> Result<Done, Failure> {
+        let output = target.path(input);
+        let overwrite = self.args.force || self.args.in_place;
+        if let Some(path) = output.as_deref().filter(|p| !overwrite && p.exists()) {
+            let e = colophon::Error::new(colophon::ErrorKind::Conflict, "the output exists already");
+            return Err(Failure::from(e).on(path).hint("overwrite it with --force"));
+        }
+        let bytes = input.read(self.options.limits.input_bytes)?;
+        let mut options = self.options.clone();
+        options.hint = Some(match (&self.args.name, input.is_stdin()) {
+            (Some(name), true) => name.clone(),
+            _ => input.relative.display().to_string(),
+        });
+        if !input.is_stdin()
+            && let Some(path) = files::sidecar_of(&input.path)
+        {
+            options.sidecar = Some(std::fs::read(&path).map_err(|e| Failure::from(e).on(&path))?);
+        }
+        if matches!(target, Target::Nowhere) {
+            let plan = colophon::plan(&bytes, self.declaration, self.profiles, &options)?;
+            return Ok(Done::Planned(Box::new(plan)));
+        }
+        let signer = self.signer.map(|s| s as &dyn Signer);
+        let marked = colophon::mark(&bytes, self.declaration, self.profiles, signer, &options)?;
+        let sidecar = self.write(&marked, output.as_deref(), overwrite)?;
+        Ok(Done::Marked { marked: Box::new(marked), output, sidecar })
+    }
+
+    /// The manifest beside the file goes first: a file that names no manifest is honest, one without its manifest is not.
+    fn write(&self, marked: &Marked, output: Option<&Path>, overwrite: bool) -> Result<Option<PathBuf>, Failure> {
+        let Some(output) = output else {
+            if marked.sidecar.is_some() {
+                return Err(Failure::usage("the manifest of this format stands beside the file, and standard output is no file")
+                    .hint("name a file with -o, or leave the manifest out with --no-manifest"));
+            }
+            files::write_stdout(&marked.bytes, marked.report.subject.media == Media::Text)?;
+            return Ok(None);
+        };
+        if let Some(dir) = output.parent().filter(|d| !d.as_os_str().is_empty()) {
+            std::fs::create_dir_all(dir).map_err(|e| Failure::from(e).on(dir))?;
+        }
+        let sidecar = match &marked.sidecar {
+            Some(store) => {
+                let path = files::appended(output, ".c2pa");
+                files::write_atomically(&path, store, overwrite)?;
+                Some(path)
+            }
+            None => None,
+        };
+        if let Err(e) = files::write_atomically(output, &marked.bytes, overwrite) {
+            if let Some(path) = &sidecar {
+                // Nothing half-written: the manifest of a file that could not be written goes again.
+                let _ = std::fs::remove_file(path);
+            }
+            return Err(e);
+        }
+        Ok(sidecar)
+    }
+}
+
+fn show(args: &MarkArgs, input: &Input, result: Result<Done, Failure>, to_stdout: bool) -> Exit {
+    let name = input.path.display().to_string();
+    match result {
+        Err(e) => {
+            if args.json { json::line(&json::error(&e)) } else { human::error(&e) }
+            e.exit
+        }
+        Ok(Done::Planned(plan)) => {
+            if args.json {
+                json::line(&json!({"type": "plan", "input": name, "plan": plan}));
+            } else {
+                human::plan(&name, &plan);
+            }
+            Exit::Ok
+        }
+        Ok(Done::Marked { marked, output, sidecar }) => {
+            let skipped = marked.plan.notes.iter().any(|n| matches!(n.code.as_str(), "no-label" | "no-watermark"))
+                && args.best_effort;
+            if args.json && !to_stdout {
+                json::line(&json!({
+                    "type": "marked", "input": name, "output": output, "sidecar": sidecar,
+                    "plan": marked.plan, "record": marked.record, "report": marked.report,
+                }));
+            } else if !args.quiet && !to_stdout {
+                let mut detail = human::summary(&marked.report);
+                if let Some(path) = &sidecar {
+                    detail = format!("{detail}; manifest in {}", path.display());
+                }
+                let shown = output.map_or(name, |p| p.display().to_string());
+                human::status(human::Word::Ok, &shown, &detail);
+                for note in marked.plan.notes.iter().filter(|n| n.code != "manifest-carrier") {
+                    human::plain(&format!("      note: {}", note.text));
+                }
+            }
+            if skipped { Exit::Partial } else { Exit::Ok }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `colophon verify` and `colophon inspect`.
+
+use colophon::exit::Exit;
+use colophon::{Options, Outcome, Profiles, Report};
+use serde_json::{Value, json};
+
+use super::{batch, mark};
+use crate::advice::Failure;
+use crate::args::{InputArgs, OutputFormat, Undetermined, VerifyArgs};
+use crate::config::Config;
+use crate::files::{self, Input};
+use crate::output::{human, json};
+use crate::signer;
+
+pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
+    let config = Config::load()?;
+    let profiles = mark::profiles(&args.profile, &config)?;
+    let judge = |r: &Report| {
+        let bad = r.verdicts.iter().any(|v| match v.outcome {
+            Outcome::Fail => true,
+            Outcome::Undetermined => args.undetermined == Undetermined::Fail,
+            _ => false,
+        });
+        if bad && !args.exit_zero { Exit::Finding } else { Exit::Ok }
+    };
+    run(&args.input, &config, Some(&profiles), judge)
+}
+
+pub(super) fn inspect(args: &InputArgs) -> Result<Exit, Failure> {
+    run(args, &Config::load()?, None, |_| Exit::Ok)
+}
+
+fn run(
+    args: &InputArgs,
+    config: &Config,
+    profiles: Option<&Profiles>,
+    judge: impl Fn(&Report) -> Exit,
+) -> Result<Exit, Failure> {
+    let options = options(args, config)?;
+    let inputs = files::collect(&args.inputs, args.files_from.as_deref(), args.recursive)?;
+    if inputs.is_empty() {
+        return Ok(Exit::NoInput);
+    }
+    let format = args.output();
+    let many = inputs.len() > 1 || args.recursive;
+    let mut collected: Vec<Value> = Vec::new();
+    let (mut exit, mut failed, mut total) = (Exit::Ok, 0_usize, 0_usize);
+    if format == OutputFormat::Jsonl {
+        json::line(&json!({"type": "begin", "inputs": inputs.len(), "tool": concat!("colophon/", env!("CARGO_PKG_VERSION"))}));
+    }
+    batch::run(
+        inputs,
+        args.jobs,
+        format != OutputFormat::Human,
+        |input| one(args, input, profiles, &options).map_err(|e| e.on(&input.path)),
+        |_, result| {
+            total += 1;
+            let this = match &result {
+                Ok(report) => judge(report),
+                Err(e) => e.exit,
+            };
+            exit = exit.and(this);
+            failed += usize::from(this != Exit::Ok);
+            match (format, &result) {
+                (OutputFormat::Human, Ok(report)) => human::report(report, args.verbose, profiles.map(|_| word(report))),
+                (OutputFormat::Human, Err(e)) => human::error(e),
+                (OutputFormat::Json, Ok(report)) => collected.push(json!(report)),
+                (OutputFormat::Json, Err(e)) => collected.push(json::error(e)),
+                (OutputFormat::Jsonl, Ok(report)) => json::line(&json!({"type": "report", "report": report})),
+                (OutputFormat::Jsonl, Err(e)) => json::line(&json::error(e)),
+            }
+        },
+    );
+    match format {
+        OutputFormat::Json if many => json::pretty(&collected),
+        OutputFormat::Json => collected.first().into_iter().for_each(json::pretty),
+        OutputFormat::Jsonl => {
+            json::line(&json!({"type": "summary", "inputs": total, "failed": failed, "exit": exit.code()}));
+        }
+        OutputFormat::Human if many => human::plain(&format!("{total} inputs, {failed} with findings or errors")),
+        OutputFormat::Human => {}
+    }
+    Ok(exit)
+}
+
+fn options(args: &InputArgs, config: &Config) -> Result<Options, Failure> {
+    let mut options = super::options(&args.limit)?;
+    let configured = config.trust.iter().map(|p| config.resolve(p));
+    for path in args.trust.iter().cloned().chain(configured) {
+        let pem = std::fs::read_to_string(&path).map_err(|e| Failure::from(e).on(&path))?;
+        if !pem.contains("-----BEGIN CERTIFICATE-----") {
+            return Err(Failure::usage("no certificate in PEM form").on(&path));
+        }
+        options.trust.anchors_pem.push(pem);
+    }
+    options.watermark_keys = signer::secrets(&args.watermark_key)?;
+    if let Some(path) = &args.sidecar {
+        options.sidecar = Some(std::fs::read(path).map_err(|e| Failure::from(e).on(path))?);
+    }
+    Ok(options)
+}
+
+fn one(args: &InputArgs, input: &Input, profiles: Option<&Profiles>, options: &Options) -> Result<Report, Failure> {
+    let bytes = input.read(options.limits.input_bytes)?;
+    let mut options = options.clone();
+    options.hint = Some(match (&args.name, input.is_stdin()) {
+        (Some(name), true) => name.clone(),
+        (None, true) => "-".to_owned(),
+        _ => input.path.display().to_string(),
+    });
+    if options.sidecar.is_none()
+        && !input.is_stdin()
+        && let Some(path) = files::sidecar_of(&input.path)
+    {
+        options.sidecar = Some(std::fs::read(&path).map_err(|e| Failure::from(e).on(&path))?);
+    }
+    Ok(match profiles {
+        Some(profiles) => colophon::verify(&bytes, profiles, &options)?,
+        None => colophon::inspect(&bytes, &options)?,
+    })
+}
+
+fn word(report: &Report) -> human::Word {
+    if report.count(Outcome::Fail) > 0 {
+        human::Word::Fail
+    } else if report.count(Outcome::Undetermined) > 0 {
+        human::Word::Unknown
+    } else {
+        human::Word::Ok
+    }
+}

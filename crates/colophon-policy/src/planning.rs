@@ -1,0 +1,245 @@
+//! From profiles and a declaration to a plan: the strictest union.
+
+use colophon_core::{
+    AudibleSpec, Declaration, Error, ErrorKind, Existing, FormatInfo, LabelForm, LabelSpec, Media, Plan, PlanNote,
+    Result, SignalSupport, VisibleSpec, WrittenSpec,
+};
+
+use crate::profile::{LabelDuty, Profile, VisibleWrite, WrittenWrite};
+
+/// What the caller wants the label to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LabelChoice {
+    /// As the profiles say.
+    #[default]
+    Auto,
+    /// None. Where a profile requires one this needs [`Overrides::allow_noncompliant`].
+    None,
+    /// These words, in the form the profiles say.
+    Text(String),
+}
+
+/// Where the caller departs from the profiles.
+#[derive(Clone, Debug, Default, PartialEq)]
+// Independent switches of the command line.
+#[expect(clippy::struct_excessive_bools)]
+pub struct Overrides {
+    /// The label.
+    pub label: LabelChoice,
+    /// The label's corner.
+    pub corner: Option<colophon_core::Corner>,
+    /// The label's ink height, share of the shortest side; never below a profile's floor.
+    pub height: Option<f32>,
+    /// The label's seconds, for video.
+    pub duration_s: Option<f64>,
+    /// No watermark.
+    pub no_watermark: bool,
+    /// No manifest.
+    pub no_manifest: bool,
+    /// Treatment of existing marks.
+    pub existing: Existing,
+    /// Accept and record what breaks a profile.
+    pub allow_noncompliant: bool,
+    /// This build embeds no watermark for the medium.
+    pub watermark_unavailable: bool,
+}
+
+/// The strictest union of the profiles for one format.
+///
+/// # Errors
+/// `Usage` without profiles, `Policy` when an override would break a profile and that was not allowed.
+pub fn plan(profiles: &[&Profile], format: &FormatInfo, declaration: &Declaration, over: &Overrides) -> Result<Plan> {
+    if profiles.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "no profile is named"));
+    }
+    let writes = || profiles.iter().map(|p| &p.write);
+    let mut plan = Plan {
+        profiles: profiles.iter().map(|p| p.id.clone()).collect(),
+        label: None,
+        aigc: writes().any(|w| w.aigc),
+        source_type: writes().any(|w| w.source_type),
+        manifest: writes().any(|w| w.manifest) && !over.no_manifest,
+        watermark: writes().any(|w| w.watermark) && !over.no_watermark && !over.watermark_unavailable,
+        existing: over.existing,
+        notes: Vec::new(),
+    };
+    let required = profiles.iter().find(|p| p.write.label == LabelDuty::Required);
+    match &over.label {
+        LabelChoice::None => {
+            if let Some(p) = required {
+                breach(&mut plan, over, "no-label", format!("profile {} requires a label", p.id))?;
+            }
+        }
+        choice => plan.label = label(profiles, format.media, declaration, choice, over),
+    }
+    if let (Some(label), LabelChoice::Text(_)) = (&plan.label, &over.label) {
+        for p in profiles {
+            if p.id == "cn" && !colophon_label::wording::gb45438_elements(&label.text).complete() {
+                let why = "the words lack an AI element or a generation element (GB 45438-2025, 5.1)";
+                breach(&mut plan.clone(), over, "wording", why.to_owned())?;
+                plan.notes.push(PlanNote { code: "allowed-noncompliant".to_owned(), text: why.to_owned() });
+                break;
+            }
+        }
+    }
+    if plan.label.is_some() && format.signal != SignalSupport::Render {
+        let why = format!("a label cannot be placed into {}", format.name);
+        if let Some(p) = required {
+            breach(&mut plan, over, "no-label", format!("{why}, and profile {} requires one", p.id))?;
+        } else {
+            plan.notes.push(PlanNote { code: "no-label".to_owned(), text: why });
+        }
+        plan.label = None;
+    }
+    if plan.watermark && (format.signal != SignalSupport::Render || format.media == Media::Document) {
+        plan.watermark = false;
+        plan.notes.push(PlanNote {
+            code: "no-watermark".to_owned(),
+            text: format!("no watermark is embedded into {}", format.name),
+        });
+    }
+    if format.media == Media::Text && plan.watermark {
+        // A text watermark is placed while the model samples, not afterwards.
+        plan.watermark = false;
+        plan.notes.push(PlanNote {
+            code: "no-watermark".to_owned(),
+            text: "text is watermarked while it is generated, not afterwards".to_owned(),
+        });
+    }
+    if plan.aigc && format.slots.is_empty() {
+        plan.aigc = false;
+        plan.notes.push(PlanNote {
+            code: "no-slot".to_owned(),
+            text: format!("{} has no place for the AIGC metadata label", format.name),
+        });
+    }
+    Ok(plan)
+}
+
+/// Refuses a breach of a profile, or records it when the caller allowed it.
+fn breach(plan: &mut Plan, over: &Overrides, code: &str, why: String) -> Result<()> {
+    if !over.allow_noncompliant {
+        return Err(Error::new(ErrorKind::Policy, why).at_place(code));
+    }
+    plan.notes.push(PlanNote { code: "allowed-noncompliant".to_owned(), text: why });
+    Ok(())
+}
+
+fn label(
+    profiles: &[&Profile],
+    media: Media,
+    declaration: &Declaration,
+    choice: &LabelChoice,
+    over: &Overrides,
+) -> Option<LabelSpec> {
+    let (mut words, form) = match media {
+        Media::Image | Media::Video | Media::Document => {
+            let all: Vec<&VisibleWrite> = profiles.iter().filter_map(|p| p.write.visible.as_ref()).collect();
+            let last = all.last()?;
+            let max = |f: fn(&VisibleWrite) -> f32| all.iter().map(|v| f(v)).fold(0.0, f32::max);
+            let max_s = |f: fn(&VisibleWrite) -> f64| all.iter().map(|v| f(v)).fold(0.0, f64::max);
+            let min_height = max(|v| v.min_height);
+            let spec = VisibleSpec {
+                corner: over.corner.unwrap_or(last.corner),
+                height: over.height.unwrap_or_else(|| max(|v| v.height)).max(min_height),
+                min_height,
+                duration_s: over
+                    .duration_s
+                    .unwrap_or_else(|| max_s(|v| v.duration_s))
+                    .max(max_s(|v| v.min_duration_s)),
+                min_duration_s: max_s(|v| v.min_duration_s),
+            };
+            let words: Vec<&str> = all.iter().map(|v| v.text.of(declaration.origin)).collect();
+            (distinct(&words), LabelForm::Visible(spec))
+        }
+        Media::Text => {
+            let all: Vec<&WrittenWrite> = profiles.iter().filter_map(|p| p.write.written.as_ref()).collect();
+            let words: Vec<&str> = all.iter().map(|v| v.text.of(declaration.origin)).collect();
+            (distinct(&words), LabelForm::Written(WrittenSpec { position: all.first()?.position }))
+        }
+        Media::Audio => {
+            let all: Vec<&WrittenWrite> = profiles.iter().filter_map(|p| p.write.audible.as_ref()).collect();
+            let words: Vec<&str> = all.iter().map(|v| v.text.of(declaration.origin)).collect();
+            (distinct(&words), LabelForm::Audible(AudibleSpec { position: all.first()?.position }))
+        }
+    };
+    if let LabelChoice::Text(text) = choice {
+        words.clone_from(text);
+    }
+    Some(LabelSpec { text: words, form })
+}
+
+/// Joins the wordings of several profiles, each once: `AI生成 · AI GENERATED`.
+fn distinct(words: &[&str]) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    for w in words {
+        if !seen.contains(w) {
+            seen.push(w);
+        }
+    }
+    seen.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use colophon_core::{Carrier, Slot, SlotInfo};
+
+    use super::*;
+    use crate::find;
+
+    static PNG: FormatInfo = FormatInfo {
+        id: "png",
+        name: "PNG",
+        media: Media::Image,
+        extensions: &["png"],
+        mime: &["image/png"],
+        magic: &[],
+        slots: &[SlotInfo { slot: Slot::Xmp, place: "iTXt", source: "" }],
+        signal: SignalSupport::Render,
+        carrier: Carrier::Native("image/png"),
+        note: "",
+    };
+
+    #[test]
+    fn two_profiles_give_the_strictest_union() {
+        let profiles = [find("cn").unwrap(), find("eu").unwrap()];
+        let plan = plan(&profiles, &PNG, &Declaration::default(), &Overrides::default()).unwrap();
+        let label = plan.label.unwrap();
+        assert_eq!(label.text, "AI生成 · AI GENERATED");
+        let LabelForm::Visible(v) = label.form else { panic!("not visible") };
+        assert!(v.min_height >= 0.05 && v.height >= v.min_height);
+        assert_eq!(v.corner, colophon_core::Corner::TopRight);
+        assert!(plan.aigc && plan.manifest && plan.source_type);
+    }
+
+    #[test]
+    fn labeling_measures_art_4_label_cannot_be_left_out_silently() {
+        let over = Overrides { label: LabelChoice::None, ..Overrides::default() };
+        let cn = [find("cn").unwrap()];
+        let e = plan(&cn, &PNG, &Declaration::default(), &over).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Policy);
+        let allowed = Overrides { allow_noncompliant: true, ..over.clone() };
+        let p = plan(&cn, &PNG, &Declaration::default(), &allowed).unwrap();
+        assert!(p.label.is_none());
+        assert_eq!(p.notes[0].code, "allowed-noncompliant");
+        let eu = [find("eu").unwrap()];
+        assert!(plan(&eu, &PNG, &Declaration::default(), &over).unwrap().label.is_none());
+    }
+
+    #[test]
+    fn gb45438_5_2_height_floor_holds_against_an_override() {
+        let over = Overrides { height: Some(0.01), ..Overrides::default() };
+        let p = plan(&[find("cn").unwrap()], &PNG, &Declaration::default(), &over).unwrap();
+        let Some(LabelSpec { form: LabelForm::Visible(v), .. }) = p.label else { panic!() };
+        assert_eq!(v.height, 0.05);
+    }
+
+    #[test]
+    fn gb45438_5_1_wording_override_needs_both_elements() {
+        let cn = [find("cn").unwrap()];
+        let over = |t: &str| Overrides { label: LabelChoice::Text(t.to_owned()), ..Overrides::default() };
+        assert!(plan(&cn, &PNG, &Declaration::default(), &over("AI播客")).is_err());
+        let p = plan(&cn, &PNG, &Declaration::default(), &over("由AI合成")).unwrap();
+        assert_eq!(p.label.unwrap().text, "由AI合成");
+    }
+}

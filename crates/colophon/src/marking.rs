@@ -1,0 +1,306 @@
+//! Marking: probe, inspect, plan, content, metadata, record, signature, read back.
+
+use colophon_core::{
+    Declaration, Edit, Error, ErrorKind, Existing, Finding, Format, Layout, LabelRecord, MarkKind, Placed, Plan,
+    PlanNote, RECORD_SCHEMA, Record, RenderCx, Report, Result, SealCx, SignalOp, Signer, Slot, Source, Stage, Step,
+    WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
+};
+use colophon_policy::{Overrides, Profile};
+use sha2::{Digest, Sha256};
+
+use crate::reading::{Depth, Opened};
+use crate::{Options, Profiles, check, registry, watermark};
+
+/// Marked content.
+#[derive(Clone, Debug)]
+pub struct Marked {
+    /// The marked bytes.
+    pub bytes: Vec<u8>,
+    /// The manifest store to be kept beside the file, for formats that cannot embed one.
+    pub sidecar: Option<Vec<u8>>,
+    /// What was done.
+    pub plan: Plan,
+    /// What was recorded and, with a manifest, signed.
+    pub record: Record,
+    /// What our own reader found in the result, before it was handed out.
+    pub report: Report,
+}
+
+/// What marking would do to an input.
+///
+/// # Errors
+/// As [`mark`], without those of encoding and signing.
+pub fn plan(input: &[u8], declaration: &Declaration, profiles: &Profiles, options: &Options) -> Result<Plan> {
+    let opened = Opened::open(&input, options)?;
+    make_plan(&opened, declaration, profiles, options)
+}
+
+/// Marks an input with everything its profiles ask for, and reads the result back before handing it out.
+///
+/// # Errors
+/// * `Policy`: an override would break a profile.
+/// * `Conflict`: a mark is there already and [`Existing::Refuse`] was asked.
+/// * `Key`: a manifest is planned and there is no signer, or it failed.
+/// * `Check`: the result does not read back as planned.
+/// * `Malformed`, `Unsupported`, `Limit`, `MissingTool`: the input cannot be handled; nothing is returned.
+pub fn mark(
+    input: &[u8],
+    declaration: &Declaration,
+    profiles: &Profiles,
+    signer: Option<&dyn Signer>,
+    options: &Options,
+) -> Result<Marked> {
+    let opened = Opened::open(&input, options)?;
+    let declaration = complete(declaration, options);
+    let mut plan = make_plan(&opened, &declaration, profiles, options)?;
+    let signer = match (plan.manifest, signer) {
+        (true, None) => return Err(Error::new(ErrorKind::Key, "a manifest is planned and there is no signing key")),
+        (false, _) => None,
+        (true, some) => some,
+    };
+    let incoming = opened.findings(&input, options, Depth::Container);
+    let parent = incoming_manifest(&incoming, &plan)?;
+
+    let signed = opened.render(&input, &declaration, &mut plan, signer, options)?;
+    let content = signed.bytes.as_deref().unwrap_or(input);
+    let content = write_metadata(opened.format, content, &declaration, &plan, options)?;
+    let record = Record {
+        schema: RECORD_SCHEMA.to_owned(),
+        content_id: declaration.content_id.clone().unwrap_or_default(),
+        producer: declaration.producer.clone(),
+        origin: declaration.origin,
+        generator: declaration.generator.clone(),
+        time: declaration.produced_at.clone().unwrap_or_else(|| options.now.clone()),
+        time_source: if declaration.produced_at.is_some() { "declaration" } else { "system-clock" }.to_owned(),
+        profiles: plan.profiles.clone(),
+        labels: signed.labels,
+        watermarks: signed.watermarks,
+        sha256_before: sha256_hex(input),
+    };
+    let (bytes, sidecar) = match signer {
+        None => (content, None),
+        Some(signer) => {
+            let parent_source: &dyn Source = &input;
+            let cx = SealCx {
+                source: &content,
+                parent: parent.then_some(parent_source),
+                parent_sidecar: options.sidecar.as_deref(),
+                format: opened.format,
+                declaration: &declaration,
+                plan: &plan,
+                record: &record,
+                signer,
+                limits: &options.limits,
+                now: &options.now,
+            };
+            let seal = registry().marks().iter().find(|m| m.info().stage == Stage::Seal).ok_or_else(|| {
+                Error::new(ErrorKind::Unsupported, "this build writes no manifests; build it with the feature c2pa")
+            })?;
+            let sealed = seal.seal(&cx)?;
+            (sealed.bytes, sealed.sidecar)
+        }
+    };
+    let read = Options { sidecar: sidecar.clone(), ..options.clone() };
+    let report = crate::verify(&bytes, profiles, &read)
+        .map_err(|e| Error::new(ErrorKind::Check, "the result cannot be read back").because(e))?;
+    check::against_plan(&plan, &declaration, &record, &incoming, &report)?;
+    Ok(Marked { bytes, sidecar, plan, record, report })
+}
+
+/// Fills in what the run supplies: a content id from its randomness.
+fn complete(declaration: &Declaration, options: &Options) -> Declaration {
+    let mut d = declaration.clone();
+    d.content_id.get_or_insert_with(|| uuid(&options.seed, options.hint.as_deref()));
+    d
+}
+
+/// A version 4 UUID (RFC 9562) from the run's randomness. The name takes part, so that one seed serves a batch.
+fn uuid(seed: &[u8; 32], name: Option<&str>) -> String {
+    let digest = Sha256::new().chain_update(seed).chain_update(name.unwrap_or_default()).finalize();
+    let mut b: Vec<u8> = digest.iter().take(16).copied().collect();
+    if let Some(v) = b.get_mut(6) {
+        *v = *v & 0x0f | 0x40;
+    }
+    if let Some(v) = b.get_mut(8) {
+        *v = *v & 0x3f | 0x80;
+    }
+    let hex: String = b.iter().map(|b| format!("{b:02x}")).collect();
+    let part = |range| hex.get(range).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
+}
+
+fn make_plan(opened: &Opened, declaration: &Declaration, profiles: &Profiles, options: &Options) -> Result<Plan> {
+    let info = opened.format.info();
+    let over =
+        Overrides { watermark_unavailable: !watermark::supported(info.media), ..options.overrides.clone() };
+    let list: Vec<&Profile> = profiles.iter().collect();
+    let mut plan = colophon_policy::plan(&list, info, declaration, &over)?;
+    if plan.manifest && !cfg!(feature = "c2pa") {
+        plan.manifest = false;
+        plan.notes.push(PlanNote {
+            code: "no-manifest".to_owned(),
+            text: "this build writes no manifests; build it with the feature c2pa".to_owned(),
+        });
+    }
+    if plan.manifest {
+        plan.notes.push(PlanNote {
+            code: "manifest-carrier".to_owned(),
+            text: format!("the manifest is {}", watermark::carrier_words(info.carrier)),
+        });
+    }
+    Ok(plan)
+}
+
+/// Whether the input's manifest becomes the parent ingredient.
+fn incoming_manifest(incoming: &[Finding], plan: &Plan) -> Result<bool> {
+    let there = incoming.iter().any(|f| f.kind == MarkKind::Manifest && f.evidence.is_some());
+    if there && plan.existing == Existing::Refuse {
+        return Err(Error::new(ErrorKind::Conflict, "a C2PA manifest is there already"));
+    }
+    // A manifest is evidence, also under Replace: it is kept as the parent whoever signed it.
+    Ok(there)
+}
+
+/// What rendering made.
+struct Rendered {
+    /// New bytes; `None` when the content was not touched.
+    bytes: Option<Vec<u8>>,
+    labels: Vec<LabelRecord>,
+    watermarks: Vec<WatermarkRecord>,
+}
+
+impl Opened {
+    /// Label and watermark, in one decode and one encode.
+    fn render(
+        &self,
+        input: &[u8],
+        declaration: &Declaration,
+        plan: &mut Plan,
+        signer: Option<&dyn Signer>,
+        options: &Options,
+    ) -> Result<Rendered> {
+        let mut ops: Vec<SignalOp> = Vec::new();
+        if plan.watermark {
+            let key_id = signer.map(Signer::key_id);
+            ops.push(SignalOp::Watermark(WatermarkSpec {
+                payload: watermark::payload(key_id.as_deref(), declaration),
+                key: options.watermark_key.clone(),
+                strength: options.watermark_strength.clone(),
+            }));
+        }
+        let cx =
+            WriteCx { declaration, plan, format: self.format, layout: &self.layout, limits: &options.limits };
+        for mark in registry().marks().iter().filter(|m| m.info().stage == Stage::Signal) {
+            for step in mark.write(&cx)? {
+                if let Step::Signal(op) = step {
+                    ops.push(op);
+                }
+            }
+        }
+        let mut out = Rendered { bytes: None, labels: Vec::new(), watermarks: Vec::new() };
+        let cx = RenderCx { limits: &options.limits, tools: &options.tools };
+        let placed = loop {
+            if ops.is_empty() {
+                return Ok(out);
+            }
+            let mut bytes = Vec::with_capacity(input.len() + input.len() / 8);
+            match self.format.render(&input, &ops, &cx, &mut bytes) {
+                Ok(placed) => {
+                    out.bytes = Some(bytes);
+                    break placed;
+                }
+                // What cannot carry a watermark says so; with best effort the rest is done without it.
+                Err(e) if options.best_effort && plan.watermark => {
+                    plan.watermark = false;
+                    plan.notes.push(PlanNote { code: "no-watermark".to_owned(), text: e.to_string() });
+                    ops.retain(|op| !matches!(op, SignalOp::Watermark(_)));
+                }
+                Err(e) if options.best_effort && plan.label.is_some() => {
+                    plan.label = None;
+                    plan.notes.push(PlanNote { code: "no-label".to_owned(), text: e.to_string() });
+                    ops.clear();
+                }
+                Err(e) => return Err(e),
+            }
+        };
+        for p in placed {
+            match p {
+                Placed::Label(l) => out.labels.push(l),
+                Placed::Watermark(w) => out.watermarks.push(w),
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// All metadata marks in one pass over the bytes. Each mark sees what the marks before it are about to write.
+fn write_metadata(
+    format: &'static dyn Format,
+    content: &[u8],
+    declaration: &Declaration,
+    plan: &Plan,
+    options: &Options,
+) -> Result<Vec<u8>> {
+    let mut layout = format.inspect(&content, &options.limits)?;
+    let mut edits: Vec<Edit> = Vec::new();
+    for mark in registry().marks().iter().filter(|m| m.info().stage == Stage::Metadata) {
+        let cx = WriteCx { declaration, plan, format, layout: &layout, limits: &options.limits };
+        let steps = mark.write(&cx)?;
+        for step in steps {
+            if let Step::Edit(edit) = step {
+                foresee(&mut layout, &edit);
+                edits.retain(|e| !same_target(e, &edit));
+                edits.push(edit);
+            }
+        }
+    }
+    if edits.is_empty() {
+        return Ok(content.to_vec());
+    }
+    format.edit(&content, &edits, &options.limits)?.apply_to_vec(&content)
+}
+
+/// Changes the walk's result as the edit will change the file.
+fn foresee(layout: &mut Layout, edit: &Edit) {
+    match edit {
+        Edit::Remove { range } => layout.entries.retain(|e| e.range != *range),
+        Edit::Set { slot, key, value } => {
+            let same = |e: &colophon_core::Entry| e.slot == *slot && (e.key == *key || *slot == Slot::Xmp);
+            match layout.entries.iter_mut().find(|e| same(e) && e.normative) {
+                Some(e) => e.value.clone_from(value),
+                None => layout.entries.push(colophon_core::Entry {
+                    slot: *slot,
+                    key: key.clone(),
+                    value: value.clone(),
+                    place: String::new(),
+                    range: 0..0,
+                    normative: true,
+                }),
+            }
+        }
+    }
+}
+
+fn same_target(a: &Edit, b: &Edit) -> bool {
+    match (a, b) {
+        (Edit::Set { slot, key, .. }, Edit::Set { slot: s, key: k, .. }) => (slot, key) == (s, k),
+        (a, b) => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_id_is_a_version_4_uuid_and_depends_on_seed_and_name() {
+        let id = uuid(&[1; 32], Some("a.png"));
+        assert_eq!(id.len(), 36);
+        assert_eq!(id.as_bytes()[14], b'4');
+        assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'));
+        assert_ne!(id, uuid(&[1; 32], Some("b.png")));
+        assert_ne!(id, uuid(&[2; 32], Some("a.png")));
+        assert_eq!(id, uuid(&[1; 32], Some("a.png")));
+    }
+}

@@ -1,0 +1,191 @@
+//! Reading: every mark in every place, then the profiles' verdicts.
+
+use std::collections::BTreeSet;
+
+use colophon_core::{
+    Error, ErrorKind, Evidence, Finding, Format, Layout, Mark, MarkKind, Note, Observation, Query, REPORT_SCHEMA,
+    ReadCx, Record, RenderCx, Report, Result, SignalSupport, Slot, Source, Stage, State, Subject, sha256_source,
+};
+use colophon_policy::Examined;
+
+use crate::{Options, Profiles, registry};
+
+/// Judges an input against every rule of every profile.
+///
+/// # Errors
+/// Only when the input cannot be examined at all: unknown format, broken container, a limit. Whatever is wrong with a
+/// mark is a finding.
+pub fn verify(input: &[u8], profiles: &Profiles, options: &Options) -> Result<Report> {
+    let opened = Opened::open(&input, options)?;
+    let mut report = opened.report(&input, options)?;
+    let info = opened.format.info();
+    let has_aigc_slot = info.slots.iter().any(|s| matches!(s.slot, Slot::Field | Slot::Xmp));
+    let examined = Examined {
+        media: info.media,
+        properties: &report.subject.properties,
+        has_aigc_slot,
+        findings: &report.findings,
+    };
+    report.verdicts = profiles.iter().flat_map(|p| colophon_policy::judge(p, &examined)).collect();
+    Ok(report)
+}
+
+/// Lists every mark without judging.
+///
+/// # Errors
+/// As [`verify`].
+pub fn inspect(input: &[u8], options: &Options) -> Result<Report> {
+    Opened::open(&input, options)?.report(&input, options)
+}
+
+/// An input whose format is known and whose container was walked.
+pub(crate) struct Opened {
+    pub(crate) format: &'static dyn Format,
+    pub(crate) layout: Layout,
+}
+
+/// Which marks to read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Metadata and manifests: nothing is decoded.
+    Container,
+    /// Everything.
+    Content,
+}
+
+impl Opened {
+    pub(crate) fn open(input: &dyn Source, options: &Options) -> Result<Self> {
+        if input.is_empty() {
+            return Err(Error::new(ErrorKind::Malformed, "the input is empty"));
+        }
+        let head = input.bytes_up_to(0, 4096)?;
+        let format = registry().probe(&head, options.hint.as_deref()).ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "the format is not known: no signature of a known format was found")
+        })?;
+        let layout = format.inspect(input, &options.limits)?;
+        Ok(Self { format, layout })
+    }
+
+    fn report(&self, input: &dyn Source, options: &Options) -> Result<Report> {
+        let info = self.format.info();
+        let findings = self.findings(input, options, Depth::Content);
+        Ok(Report {
+            schema: REPORT_SCHEMA.to_owned(),
+            tool: concat!("colophon/", env!("CARGO_PKG_VERSION")).to_owned(),
+            subject: Subject {
+                name: options.hint.clone().unwrap_or_else(|| "-".to_owned()),
+                size: input.len(),
+                sha256: sha256_source(input)?,
+                format: info.id.to_owned(),
+                media: info.media,
+                properties: self.layout.properties.clone(),
+            },
+            findings,
+            verdicts: Vec::new(),
+            limits: Report::LIMITS.to_owned(),
+            notes: self.layout.notes.iter().map(|n| Note::new("container", n.as_str())).collect(),
+        })
+    }
+
+    /// Reads marks: seals first, because they deliver the record that tells where the others should be.
+    pub(crate) fn findings(&self, input: &dyn Source, options: &Options, depth: Depth) -> Vec<Finding> {
+        let mut cx = ReadCx {
+            source: input,
+            format: self.format,
+            layout: &self.layout,
+            limits: &options.limits,
+            tools: &options.tools,
+            record: None,
+            trust: &options.trust,
+            sidecar: options.sidecar.as_deref(),
+            watermark_keys: &options.watermark_keys,
+            answers: &[],
+        };
+        let marks = registry().marks();
+        let seals: Vec<Finding> =
+            marks.iter().filter(|m| m.info().stage == Stage::Seal).flat_map(|m| m.read(&cx)).collect();
+        let record = record_of(&seals);
+        cx.record = record.as_ref();
+        let answers = if depth == Depth::Content { self.answers(marks, &cx) } else { Vec::new() };
+        let mut findings = Vec::new();
+        for (mark, range) in answered(marks, &cx) {
+            match mark.info().stage {
+                Stage::Seal => {}
+                Stage::Signal if depth == Depth::Container => {}
+                _ => {
+                    let answers = answers.get(range).unwrap_or_default();
+                    findings.extend(mark.read(&ReadCx { answers, ..cx }));
+                }
+            }
+        }
+        findings.extend(seals);
+        findings.sort_by_key(|f| order(f.kind));
+        findings
+    }
+
+    /// One decode answers the questions of all marks.
+    fn answers(&self, marks: &[&'static dyn Mark], cx: &ReadCx<'_>) -> Vec<Observation> {
+        let queries: Vec<Query<'_>> = marks.iter().flat_map(|m| m.queries(cx)).collect();
+        if queries.is_empty() || self.format.info().signal == SignalSupport::None {
+            return queries.iter().map(|_| Observation::Unsupported).collect();
+        }
+        let render = RenderCx { limits: cx.limits, tools: cx.tools };
+        match self.format.observe(cx.source, &queries, &render) {
+            Ok(answers) => answers,
+            Err(e) => queries.iter().map(|q| failed(q, &e)).collect(),
+        }
+    }
+}
+
+/// Marks with the range of answers that are theirs.
+fn answered<'a>(
+    marks: &'a [&'static dyn Mark],
+    cx: &ReadCx<'_>,
+) -> impl Iterator<Item = (&'static dyn Mark, std::ops::Range<usize>)> {
+    let mut at = 0;
+    let lengths: Vec<usize> = marks.iter().map(|m| m.queries(cx).len()).collect();
+    marks.iter().copied().zip(lengths).map(move |(mark, n)| {
+        at += n;
+        (mark, at - n..at)
+    })
+}
+
+/// The container is sound but its content could not be decoded: said per question, never an error of the report.
+fn failed(query: &Query<'_>, e: &Error) -> Observation {
+    use colophon_core::Why;
+    let why = Some(match e.kind() {
+        ErrorKind::Limit => Why::Limit,
+        ErrorKind::MissingTool => Why::MissingTool,
+        _ => Why::Undecodable,
+    });
+    match query {
+        Query::Watermark(_) => {
+            Observation::Watermark { state: State::NotChecked, why, evidence: None, confidence: None }
+        }
+        _ => Observation::Label { state: State::NotChecked, why, evidence: None, confidence: None },
+    }
+}
+
+/// The record of the first manifest that carries one. An invalid manifest's record still tells where to look; what it
+/// claims is judged by the manifest's own state.
+fn record_of(seals: &[Finding]) -> Option<Record> {
+    seals.iter().find_map(|f| match &f.evidence {
+        Some(Evidence::Manifest(e)) => e.record.clone(),
+        _ => None,
+    })
+}
+
+/// People first, then what machines read.
+fn order(kind: MarkKind) -> u8 {
+    match kind {
+        MarkKind::Label => 0,
+        MarkKind::Metadata => 1,
+        MarkKind::Manifest => 2,
+        MarkKind::Watermark => 3,
+    }
+}
+
+/// Marks that are there, by id.
+pub(crate) fn there(findings: &[Finding]) -> BTreeSet<&str> {
+    findings.iter().filter(|f| f.state.is_there()).map(|f| f.mark.as_str()).collect()
+}
