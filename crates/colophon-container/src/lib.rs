@@ -12,4 +12,5 @@ pub mod id3;
 pub mod jpeg;
 pub mod png;
 pub mod riff;
+pub mod vorbis_comment;
 pub mod xmp;
