@@ -5,6 +5,8 @@ use colophon_core::{
     Result, SignalSupport, VisibleSpec, WrittenSpec,
 };
 
+use colophon_label::wording::{combined, gb45438_elements};
+
 use crate::profile::{LabelDuty, Profile, VisibleWrite, WrittenWrite};
 
 /// What the caller wants the label to be.
@@ -74,7 +76,7 @@ pub fn plan(profiles: &[&Profile], format: &FormatInfo, declaration: &Declaratio
     }
     if let (Some(label), LabelChoice::Text(_)) = (&plan.label, &over.label) {
         for p in profiles {
-            if p.id == "cn" && !colophon_label::wording::gb45438_elements(&label.text).complete() {
+            if p.id == "cn" && !gb45438_elements(&label.text).complete() {
                 let why = "the words lack an AI element or a generation element (GB 45438-2025, 5.1)";
                 breach(&mut plan.clone(), over, "wording", why.to_owned())?;
                 plan.notes.push(PlanNote { code: "allowed-noncompliant".to_owned(), text: why.to_owned() });
@@ -150,34 +152,23 @@ fn label(
                 min_duration_s: max_s(|v| v.min_duration_s),
             };
             let words: Vec<&str> = all.iter().map(|v| v.text.of(declaration.origin)).collect();
-            (distinct(&words), LabelForm::Visible(spec))
+            (combined(&words), LabelForm::Visible(spec))
         }
         Media::Text => {
             let all: Vec<&WrittenWrite> = profiles.iter().filter_map(|p| p.write.written.as_ref()).collect();
             let words: Vec<&str> = all.iter().map(|v| v.text.of(declaration.origin)).collect();
-            (distinct(&words), LabelForm::Written(WrittenSpec { position: all.first()?.position }))
+            (combined(&words), LabelForm::Written(WrittenSpec { position: all.first()?.position }))
         }
         Media::Audio => {
             let all: Vec<&WrittenWrite> = profiles.iter().filter_map(|p| p.write.audible.as_ref()).collect();
             let words: Vec<&str> = all.iter().map(|v| v.text.of(declaration.origin)).collect();
-            (distinct(&words), LabelForm::Audible(AudibleSpec { position: all.first()?.position }))
+            (combined(&words), LabelForm::Audible(AudibleSpec { position: all.first()?.position }))
         }
     };
     if let LabelChoice::Text(text) = choice {
         words.clone_from(text);
     }
     Some(LabelSpec { text: words, form })
-}
-
-/// Joins the wordings of several profiles, each once: `AI生成 · AI GENERATED`.
-fn distinct(words: &[&str]) -> String {
-    let mut seen: Vec<&str> = Vec::new();
-    for w in words {
-        if !seen.contains(w) {
-            seen.push(w);
-        }
-    }
-    seen.join(" · ")
 }
 
 #[cfg(test)]
