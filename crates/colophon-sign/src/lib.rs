@@ -1,1 +1,27 @@
 //! Keys, Ed25519 signatures and the certificate chains that carry them.
+//!
+//! * [`KeyPair`]: a key made, read from and written to PKCS#8;
+//! * [`secret_from_uri`]: `file:`, `env:` and `cmd:` as the places secrets come from, never the command line itself;
+//! * [`make_chain`]: an own root and a signing certificate that C2PA accepts;
+//! * [`CertifiedSigner`]: a key with its chain, checked to belong together.
+//!
+//! No type of a cryptographic library is part of the interface.
+#![forbid(unsafe_code)]
+
+mod certificate;
+mod chain;
+mod key;
+mod signer;
+mod uri;
+
+pub use certificate::{CertificateInfo, parse_chain};
+pub use chain::{Chain, ChainRequest, make_chain};
+pub use key::KeyPair;
+pub use signer::CertifiedSigner;
+pub use uri::secret_from_uri;
+
+use colophon_core::{Error, ErrorKind};
+
+fn key_error(text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Key, text)
+}
