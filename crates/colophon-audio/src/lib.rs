@@ -1,1 +1,18 @@
 //! Sound formats, samples, the audible label in them and the audio watermark.
+//!
+//! Every format inspects and edits its metadata without touching coded sound, inserts the audible label so that the
+//! samples of the programme stay what they are, and finds the label again.
+#![forbid(unsafe_code)]
+
+use colophon_core::Format;
+
+mod audible;
+mod decode;
+pub mod flac;
+mod loudness;
+pub mod mp3;
+mod tag;
+pub mod wav;
+
+/// The formats of this crate.
+pub static FORMATS: &[&dyn Format] = &[&wav::FORMAT, &flac::FORMAT];

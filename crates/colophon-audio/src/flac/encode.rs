@@ -1,0 +1,279 @@
+//! A stream encoded anew with labels around the same samples.
+
+use std::io::Write;
+use std::ops::Range;
+
+use colophon_container::flac::{self as container, Flac as Stream, StreamInfo, kind};
+use colophon_core::{Error, ErrorKind, Result, Source};
+use flacenc::bitsink::ByteSink;
+use flacenc::component::{BitRepr, StreamInfo as Description};
+use flacenc::error::{Verified, Verify};
+use flacenc::source::{Context, Fill, FrameBuf};
+
+use super::ID;
+use crate::audible::Insert;
+use crate::decode::Decoder;
+
+/// Samples per channel in a frame, as the reference encoder chooses them for CD audio.
+const BLOCK: usize = 4096;
+/// Metadata block of type 5 (RFC 9639, 8.7).
+const CUESHEET: u8 = 5;
+/// Cue points of a CD lie on sectors of 588 samples.
+const SECTOR: u64 = 588;
+/// A seek point that holds none (RFC 9639, 8.5.1).
+const PLACEHOLDER: u64 = u64::MAX;
+
+/// How much silence a label of `len` samples at the start needs so that cue points keep to their grid.
+///
+/// # Errors
+/// Reading errors.
+pub(super) fn padding(source: &dyn Source, stream: &Stream, len: u64) -> Result<usize> {
+    for block in stream.blocks.iter().filter(|b| b.kind == CUESHEET) {
+        // 128 bytes catalogue number, 8 bytes lead-in, then a bit that says "this is a CD".
+        let flags = source.bytes_up_to(block.data.start + 136, 1)?;
+        if flags.first().is_some_and(|b| b & 0x80 != 0) {
+            return Ok((len.next_multiple_of(SECTOR) - len) as usize);
+        }
+    }
+    Ok(0)
+}
+
+/// Writes the whole file: the metadata blocks with what depends on the samples brought up to date, then the labels
+/// `before`, every sample of `decoder`, and the labels `after`.
+///
+/// # Errors
+/// `Unsupported` for depths the encoder does not have; `Malformed` when the samples do not match their digest:
+/// damaged sound is not encoded anew as if it were whole; `Io`.
+pub(super) fn with_labels(
+    source: &dyn Source,
+    stream: &Stream,
+    mut decoder: Decoder<'_>,
+    before: &[Insert],
+    after: &[Insert],
+    out: &mut dyn Write,
+) -> Result<()> {
+    let info = stream.info;
+    let mut encoder = Encoder::new(info)?;
+    let mut original = Context::new(usize::from(info.bits), usize::from(info.channels));
+    before.iter().try_for_each(|label| encoder.label(label))?;
+    let shift = info.bits_below();
+    let (mut wide, mut samples) = (Vec::new(), Vec::new());
+    while decoder.next_i32(&mut wide)? {
+        samples.clear();
+        samples.extend(wide.iter().map(|s| s >> shift));
+        original.fill_interleaved(&samples).map_err(failed)?;
+        encoder.push(&samples)?;
+    }
+    let whole = info.md5 == [0; 16] || info.md5 == original.md5_digest();
+    if decoder.skipped() > 0 || !whole {
+        return Err(Error::malformed(
+            ID,
+            "the samples do not match the digest of the stream: the file is damaged",
+        ));
+    }
+    after.iter().try_for_each(|label| encoder.label(label))?;
+    let shift = before.iter().map(|l| l.samples.len() as u64).sum();
+    encoder.finish()?.write(source, stream, shift, out)
+}
+
+trait Depth {
+    fn bits_below(&self) -> u32;
+}
+
+impl Depth for StreamInfo {
+    /// Bits below the sample when it is aligned to the top of 32.
+    fn bits_below(&self) -> u32 {
+        32 - u32::from(self.bits).min(32)
+    }
+}
+
+/// Samples in, frames out.
+struct Encoder {
+    config: Verified<flacenc::config::Encoder>,
+    description: Description,
+    digest: Context,
+    buffer: FrameBuf,
+    channels: usize,
+    bits: u8,
+    /// Interleaved samples that do not fill a frame yet.
+    pending: Vec<i32>,
+    frames: Vec<u8>,
+    /// First sample and byte range of every frame.
+    index: Vec<(u64, Range<usize>)>,
+    samples: u64,
+}
+
+impl Encoder {
+    fn new(info: StreamInfo) -> Result<Self> {
+        let (channels, bits) = (usize::from(info.channels), usize::from(info.bits));
+        let unsupported = |e: &dyn std::fmt::Display| {
+            Error::unsupported(ID, format!("{bits} bits, {channels} channels cannot be encoded: {e}"))
+        };
+        let config = flacenc::config::Encoder::default().into_verified().map_err(|(_, e)| {
+            Error::new(ErrorKind::Usage, "the encoder refuses its own settings").because(e.to_string())
+        })?;
+        let mut description =
+            Description::new(info.rate as usize, channels, bits).map_err(|e| unsupported(&e))?;
+        description.set_block_sizes(BLOCK, BLOCK).map_err(|e| unsupported(&e))?;
+        Ok(Self {
+            config,
+            description,
+            digest: Context::new(bits, channels),
+            buffer: FrameBuf::with_size(channels, BLOCK).map_err(|e| unsupported(&e))?,
+            channels,
+            bits: info.bits,
+            pending: Vec::new(),
+            frames: Vec::new(),
+            index: Vec::new(),
+            samples: 0,
+        })
+    }
+
+    fn label(&mut self, label: &Insert) -> Result<()> {
+        let full = f64::from(self.bits.saturating_sub(1)).exp2();
+        let mut samples = Vec::with_capacity(label.samples.len() * self.channels);
+        for s in &label.samples {
+            let value = (f64::from(*s) * full).round().clamp(-full, full - 1.0) as i32;
+            samples.resize(samples.len() + self.channels, value);
+        }
+        self.push(&samples)
+    }
+
+    fn push(&mut self, samples: &[i32]) -> Result<()> {
+        self.pending.extend_from_slice(samples);
+        let block = BLOCK * self.channels;
+        let pending = std::mem::take(&mut self.pending);
+        let mut whole = pending.chunks_exact(block);
+        whole.try_for_each(|b| self.frame(b))?;
+        self.pending = whole.remainder().to_vec();
+        Ok(())
+    }
+
+    fn frame(&mut self, samples: &[i32]) -> Result<()> {
+        let size = samples.len() / self.channels;
+        if self.buffer.size() != size {
+            self.buffer.resize(size);
+        }
+        self.buffer.fill_interleaved(samples).map_err(failed)?;
+        self.digest.fill_interleaved(samples).map_err(failed)?;
+        let number = self.index.len();
+        let frame = flacenc::encode_fixed_size_frame(&self.config, &self.buffer, number, &self.description)
+            .map_err(failed)?;
+        let mut sink = ByteSink::new();
+        frame.write(&mut sink).map_err(|e| failed(format!("{e:?}")))?;
+        let start = self.frames.len();
+        self.frames.extend_from_slice(sink.as_slice());
+        self.index.push((self.samples, start..self.frames.len()));
+        self.samples += size as u64;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Encoded> {
+        if !self.pending.is_empty() {
+            let rest = std::mem::take(&mut self.pending);
+            self.frame(&rest)?;
+        }
+        Ok(Encoded {
+            md5: self.digest.md5_digest(),
+            frames: self.frames,
+            index: self.index,
+            samples: self.samples,
+        })
+    }
+}
+
+struct Encoded {
+    frames: Vec<u8>,
+    index: Vec<(u64, Range<usize>)>,
+    samples: u64,
+    md5: [u8; 16],
+}
+
+impl Encoded {
+    fn write(&self, source: &dyn Source, stream: &Stream, shift: u64, out: &mut dyn Write) -> Result<()> {
+        // A tag in front, and the signature.
+        out.write_all(&source.bytes(0, stream.start)?)?;
+        out.write_all(b"fLaC")?;
+        let last = stream.blocks.len().saturating_sub(1);
+        for (i, block) in stream.blocks.iter().enumerate() {
+            let mut data = source.bytes(block.data.start, block.data.end - block.data.start)?.into_owned();
+            match block.kind {
+                kind::STREAMINFO => self.describe(&mut data),
+                kind::SEEKTABLE => self.seek_points(&mut data, shift),
+                CUESHEET => shift_cues(&mut data, shift),
+                _ => {}
+            }
+            out.write_all(&container::encode(block.kind, i == last, &data).map_err(|e| e.in_format(ID))?)?;
+        }
+        out.write_all(&self.frames)?;
+        Ok(())
+    }
+
+    /// Block sizes, frame sizes, number of samples and digest (RFC 9639, 8.2); rate, channels and depth stay.
+    fn describe(&self, data: &mut [u8]) {
+        let sizes = || self.index.iter().map(|(_, r)| r.len() as u32);
+        let frame = |n: Option<u32>| n.unwrap_or(0).min(0xff_ffff).to_be_bytes();
+        let put = |data: &mut [u8], at: usize, bytes: &[u8]| {
+            if let Some(field) = data.get_mut(at..at + bytes.len()) {
+                field.copy_from_slice(bytes);
+            }
+        };
+        put(data, 0, &(BLOCK as u16).to_be_bytes());
+        put(data, 2, &(BLOCK as u16).to_be_bytes());
+        put(data, 4, frame(sizes().min()).get(1..).unwrap_or_default());
+        put(data, 7, frame(sizes().max()).get(1..).unwrap_or_default());
+        if let Some(packed) = data.get_mut(10..18).and_then(|b| <&mut [u8; 8]>::try_from(b).ok()) {
+            let keep = u64::from_be_bytes(*packed) & !0xf_ffff_ffff;
+            *packed = (keep | (self.samples & 0xf_ffff_ffff)).to_be_bytes();
+        }
+        put(data, 18, &self.md5);
+    }
+
+    /// As many seek points as before, each at the frame that holds the sample it pointed to.
+    fn seek_points(&self, data: &mut [u8], shift: u64) {
+        let mut last = None;
+        for point in data.chunks_exact_mut(18) {
+            let Some(target) = point.first_chunk::<8>().map(|b| u64::from_be_bytes(*b)) else { continue };
+            if target == PLACEHOLDER {
+                continue;
+            }
+            let target = if target == 0 { 0 } else { target.saturating_add(shift) };
+            let i = self.index.partition_point(|(first, _)| *first <= target).saturating_sub(1);
+            let Some((first, range)) = self.index.get(i) else { continue };
+            let size = self.index.get(i + 1).map_or(self.samples, |n| n.0) - first;
+            // Points must be unique: one that falls into the frame of the last becomes a placeholder.
+            let first = if last == Some(i) { PLACEHOLDER } else { *first };
+            last = Some(i);
+            let mut now = first.to_be_bytes().to_vec();
+            now.extend_from_slice(&(range.start as u64).to_be_bytes());
+            now.extend_from_slice(&(size as u16).to_be_bytes());
+            point.copy_from_slice(&now);
+        }
+        // Placeholders stand at the end of the table.
+        let mut points: Vec<Vec<u8>> = data.chunks_exact(18).map(<[u8]>::to_vec).collect();
+        points.sort_by_key(|p| p.first_chunk::<8>().is_some_and(|b| u64::from_be_bytes(*b) == PLACEHOLDER));
+        for (old, new) in data.chunks_exact_mut(18).zip(points) {
+            old.copy_from_slice(&new);
+        }
+    }
+}
+
+/// Moves the tracks of a cue sheet (RFC 9639, 8.7); index points are relative to them.
+fn shift_cues(data: &mut [u8], shift: u64) {
+    // Catalogue number, lead-in, flags and reserved bytes, number of tracks.
+    let Some(tracks) = data.get(395).copied() else { return };
+    let mut at = 396;
+    for _ in 0..tracks {
+        let Some(offset) = data.get_mut(at..at + 8).and_then(|b| <&mut [u8; 8]>::try_from(b).ok()) else {
+            return;
+        };
+        *offset = u64::from_be_bytes(*offset).saturating_add(shift).to_be_bytes();
+        // Offset, number, ISRC, flags and reserved bytes, number of index points of 12 bytes.
+        let Some(points) = data.get(at + 35).copied() else { return };
+        at += 36 + 12 * usize::from(points);
+    }
+}
+
+fn failed(e: impl std::fmt::Display) -> Error {
+    Error::unsupported(ID, "the samples cannot be encoded").because(e.to_string())
+}

@@ -1,0 +1,296 @@
+//! WAVE, with RF64 and BW64 for files beyond 4 GiB.
+
+use std::io::Write;
+
+use colophon_container::riff::{self, Change, Riff};
+use colophon_core::{
+    Carrier, Edit, Entry, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Observation, Patch,
+    Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
+    TextPosition,
+};
+
+use crate::audible::{self, Insert};
+use crate::decode::{Container, Decoder, Part, Sound};
+use crate::loudness;
+
+mod positions;
+mod sample;
+
+use sample::{Coding, SampleFormat};
+
+const ID: &str = "wav";
+/// The AIGC object (TC260-PG-202510A: a chunk of this id).
+const AIGC: riff::Id = *b"AIGC";
+/// An XMP packet (XMP specification part 3, 1.1.4).
+const XMP: riff::Id = *b"_PMX";
+/// The same under the id WebP uses, as some programs write it into WAVE.
+const XMP_OTHER: riff::Id = *b"XMP ";
+/// A C2PA manifest store (C2PA 2.x, A.3.4).
+const C2PA: riff::Id = *b"C2PA";
+
+/// The format.
+pub static FORMAT: Wav = Wav;
+
+static INFO: FormatInfo = FormatInfo {
+    id: ID,
+    name: "WAVE",
+    media: Media::Audio,
+    extensions: &["wav", "wave", "bwf", "rf64"],
+    mime: &["audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"],
+    magic: &[
+        Magic { offset: 8, bytes: b"WAVEfmt " },
+        Magic { offset: 8, bytes: b"WAVEJUNK" },
+        Magic { offset: 8, bytes: b"WAVEbext" },
+        Magic { offset: 8, bytes: b"WAVELIST" },
+        Magic { offset: 8, bytes: b"WAVEds64" },
+        Magic { offset: 8, bytes: b"WAVE" },
+    ],
+    slots: &[
+        SlotInfo { slot: Slot::Field, place: "RIFF chunk AIGC", source: "TC260-PG-202510A" },
+        SlotInfo { slot: Slot::Xmp, place: "RIFF chunk _PMX", source: "XMP specification part 3, 1.1.4" },
+        SlotInfo { slot: Slot::Jumbf, place: "RIFF chunk C2PA", source: "C2PA 2.1, A.3.4" },
+    ],
+    signal: SignalSupport::Render,
+    carrier: Carrier::Native("audio/wav"),
+    note: "the rhythm is inserted; samples of the programme stay bit for bit; RF64 cannot be signed yet",
+};
+
+/// WAVE.
+#[derive(Debug)]
+pub struct Wav;
+
+impl Format for Wav {
+    fn info(&self) -> &'static FormatInfo {
+        &INFO
+    }
+
+    fn score(&self, head: &[u8]) -> u8 {
+        let riff = [&b"RIFF"[..], b"RF64", b"BW64"].iter().any(|id| head.starts_with(id));
+        if riff && head.get(8..12) == Some(b"WAVE") { 95 } else { 0 }
+    }
+
+    fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
+        let wave = Wave::open(source, limits)?;
+        let mut notes = wave.riff.notes.clone();
+        notes.extend(wave.format.note());
+        Ok(Layout {
+            entries: entries(source, &wave.riff, limits)?,
+            media: vec![wave.data.clone()],
+            properties: wave.properties(source),
+            notes,
+        })
+    }
+
+    fn edit(&self, source: &dyn Source, edits: &[Edit], limits: &Limits) -> Result<Patch> {
+        let wave = Wave::open(source, limits)?;
+        let mut changes = Vec::new();
+        for edit in edits {
+            match edit {
+                Edit::Set { slot, key, value } => {
+                    let (id, other): (_, &[riff::Id]) = match slot {
+                        Slot::Field if key == "AIGC" => (AIGC, &[]),
+                        Slot::Xmp => (XMP, &[XMP_OTHER]),
+                        Slot::Jumbf => (C2PA, &[]),
+                        _ => {
+                            return Err(Error::unsupported(ID, format!("no place for {slot:?} {key}")));
+                        }
+                    };
+                    changes.push(Change::Set(id, value.clone()));
+                    let stale = other.iter().flat_map(|id| wave.riff.of(*id)).map(|c| c.range.clone());
+                    changes.extend(stale.map(Change::Remove));
+                    if id == AIGC {
+                        // Exactly one label per file (GB 45438, 6.1): others of the key go, wherever they stand.
+                        let found = entries(source, &wave.riff, limits)?.into_iter();
+                        let stale =
+                            found.filter(|e| e.slot == Slot::Field && e.key == "AIGC" && !e.normative);
+                        changes.extend(stale.map(|e| Change::Remove(e.range)));
+                    }
+                }
+                Edit::Remove { range } => changes.push(Change::Remove(range.clone())),
+            }
+        }
+        wave.riff.edit(source, &changes, limits).map_err(|e| e.in_format(ID))
+    }
+
+    fn render(
+        &self,
+        source: &dyn Source,
+        ops: &[SignalOp],
+        cx: &RenderCx<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Vec<Placed>> {
+        let mut placed = Vec::new();
+        let mut held: Option<Vec<u8>> = None;
+        for op in ops {
+            let source: &dyn Source = match &held {
+                Some(bytes) => bytes,
+                None => source,
+            };
+            let patch = match op {
+                SignalOp::Label(spec) => {
+                    let wave = Wave::open(source, cx.limits)?;
+                    let loudness = loudness::measure(&mut *wave.sound(source, cx.limits)?)?;
+                    let insert = Insert::new(ID, spec, wave.format.rate, &loudness)?;
+                    let (patch, at) = wave.with_label(source, &insert, cx.limits)?;
+                    placed.push(Placed::Label(insert.record(wave.format.rate, at)));
+                    patch
+                }
+                _ => return Err(Error::unsupported(ID, "audio watermarks are not built in yet")),
+            };
+            // The last operation streams; only what further operations work on is held.
+            if placed.len() == ops.len() {
+                patch.apply(source, out)?;
+                return Ok(placed);
+            }
+            held = Some(patch.apply_to_vec(source)?);
+        }
+        Patch::new().apply(source, out)?;
+        Ok(placed)
+    }
+
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
+        let wave = Wave::open(source, cx.limits)?;
+        audible::observe(queries, &|| wave.sound(source, cx.limits))
+    }
+}
+
+/// A WAVE file that has a format and samples.
+struct Wave {
+    riff: Riff,
+    format: SampleFormat,
+    data: std::ops::Range<u64>,
+}
+
+impl Wave {
+    fn open(source: &dyn Source, limits: &Limits) -> Result<Self> {
+        let riff = riff::walk(source, limits).map_err(|e| e.in_format(ID))?;
+        if &riff.form != b"WAVE" {
+            return Err(Error::malformed(ID, format!("the form is {}, not WAVE", riff::name(riff.form))));
+        }
+        let fmt = riff.of(*b"fmt ").next().ok_or_else(|| Error::malformed(ID, "there is no fmt chunk"))?;
+        let fmt_at = fmt.range.start;
+        let bytes = source.bytes_up_to(fmt.data.start, (fmt.data.end - fmt.data.start).min(64))?;
+        let format = SampleFormat::parse(&bytes).map_err(|e| e.at_place("fmt").at_offset(fmt_at))?;
+        let data = riff.of(*b"data").next().ok_or_else(|| Error::malformed(ID, "there is no data chunk"))?;
+        if data.data.is_empty() {
+            return Err(Error::malformed(ID, "there are no samples")
+                .at_place("data")
+                .at_offset(data.range.start));
+        }
+        let data = data.data.clone();
+        Ok(Self { riff, format, data })
+    }
+
+    /// Whole sample frames; for codecs without a fixed frame, what the fact chunk says.
+    fn frames(&self, source: &dyn Source) -> Option<u64> {
+        if self.format.coding != Coding::Other {
+            return Some((self.data.end - self.data.start) / u64::from(self.format.align));
+        }
+        let fact = self.riff.of(*b"fact").next()?;
+        let bytes = source.bytes_up_to(fact.data.start, 4).ok()?;
+        bytes.first_chunk().map(|b| u64::from(u32::from_le_bytes(*b)))
+    }
+
+    fn properties(&self, source: &dyn Source) -> Properties {
+        let f = &self.format;
+        let mut p = Properties {
+            bit_depth: Some(f.valid_bits).filter(|b| *b > 0),
+            sample_rate: Some(f.rate),
+            channels: Some(f.channels),
+            duration_s: self.frames(source).map(|n| n as f64 / f64::from(f.rate)),
+            ..Properties::default()
+        };
+        p.other.insert("codec".to_owned(), f.name());
+        p
+    }
+
+    fn sound<'a>(&self, source: &'a dyn Source, limits: &Limits) -> Result<Box<dyn Sound + 'a>> {
+        Ok(match self.format.coding {
+            Coding::Other => Box::new(Decoder::open(
+                ID,
+                Container::Wav,
+                Part::new(Vec::new(), source, 0..source.len()),
+                limits,
+            )?),
+            _ => Box::new(sample::Reader::new(source, self.format, self.data.clone(), limits)),
+        })
+    }
+
+    /// The splices that insert the label, and the sample frame before which it goes.
+    fn with_label(&self, source: &dyn Source, insert: &Insert, limits: &Limits) -> Result<(Patch, u64)> {
+        let frames = self.frames(source).unwrap_or(0);
+        let samples = self.format.encode(&insert.samples)?;
+        let added = insert.samples.len() as u64;
+        let mut patch = Patch::new();
+        let at = match insert.position {
+            TextPosition::Start => 0,
+            TextPosition::End => frames,
+        };
+        // Behind the last whole frame, when the data ends inside one.
+        let offset = self.data.start + at * u64::from(self.format.align);
+        positions::shift(source, &self.riff, at, added, limits, &mut patch)?;
+        self.riff.insert_data(offset, samples, frames + added, &mut patch).map_err(|e| e.in_format(ID))?;
+        Ok((patch, at))
+    }
+}
+
+/// Every metadata value that may hold a mark.
+fn entries(source: &dyn Source, riff: &Riff, limits: &Limits) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let value = |chunk: &riff::Chunk| {
+        let len = chunk.data.end - chunk.data.start;
+        if len > limits.metadata_bytes {
+            return Err(Error::limit(format!(
+                "{len} bytes of metadata, {} are allowed",
+                limits.metadata_bytes
+            ))
+            .in_format(ID)
+            .at_place(riff::name(chunk.id))
+            .at_offset(chunk.range.start));
+        }
+        Ok(source.bytes(chunk.data.start, len)?.into_owned())
+    };
+    for chunk in &riff.chunks {
+        let (slot, key, normative) = match chunk.id {
+            AIGC => (Slot::Field, "AIGC", true),
+            XMP => (Slot::Xmp, "xmp", true),
+            XMP_OTHER => (Slot::Xmp, "xmp", false),
+            C2PA => (Slot::Jumbf, "c2pa", true),
+            _ => {
+                let (kind, members) = riff.list(source, chunk, limits)?;
+                for m in members.iter().filter(|_| &kind == b"INFO") {
+                    let mut text = value(m)?;
+                    let end = text.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
+                    text.truncate(end);
+                    let aigc = m.id == AIGC;
+                    entries.push(Entry {
+                        slot: if aigc { Slot::Field } else { Slot::Comment },
+                        key: riff::name(m.id),
+                        value: text,
+                        place: format!("RIFF LIST/INFO/{}", riff::name(m.id)),
+                        range: m.range.clone(),
+                        normative: false,
+                    });
+                }
+                continue;
+            }
+        };
+        entries.push(Entry {
+            slot,
+            key: key.to_owned(),
+            value: value(chunk)?,
+            place: format!("RIFF chunk {}", riff::name(chunk.id)),
+            range: chunk.range.clone(),
+            normative,
+        });
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests;
