@@ -8,6 +8,7 @@ use colophon_core::Format;
 
 mod audible;
 mod decode;
+mod ffmpeg;
 pub mod flac;
 mod loudness;
 pub mod mp3;
@@ -15,4 +16,4 @@ mod tag;
 pub mod wav;
 
 /// The formats of this crate.
-pub static FORMATS: &[&dyn Format] = &[&wav::FORMAT, &flac::FORMAT];
+pub static FORMATS: &[&dyn Format] = &[&wav::FORMAT, &flac::FORMAT, &mp3::FORMAT];

@@ -1,1 +1,283 @@
-//! MP3.
+//! MP3: MPEG audio layer III frames between tags.
+
+use std::io::Write;
+use std::ops::Range;
+
+use colophon_container::id3;
+use colophon_core::{
+    Carrier, Edit, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Observation, Patch, Placed,
+    Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source, TextPosition,
+};
+
+use crate::audible::{self, Insert};
+use crate::decode::{Container, Decoder, Part};
+use crate::ffmpeg::{self, Pcm};
+use crate::loudness;
+use crate::tag;
+
+mod frame;
+mod info;
+mod splice;
+
+use frame::{Frame, Frames, Header};
+use info::Info;
+
+const ID: &str = "mp3";
+/// Least bit rate of the label's frames per channel, kilobits per second: a tone needs no more.
+const LEAST_KBPS: u16 = 32;
+
+/// The format.
+pub static FORMAT: Mp3 = Mp3;
+
+static INFO: FormatInfo = FormatInfo {
+    id: ID,
+    name: "MP3",
+    media: Media::Audio,
+    extensions: &["mp3"],
+    mime: &["audio/mpeg", "audio/mp3", "audio/x-mp3", "audio/mpeg3"],
+    magic: &[Magic { offset: 0, bytes: b"ID3" }],
+    slots: &[
+        SlotInfo { slot: Slot::Field, place: "ID3v2 TXXX AIGC", source: "TC260-PG-202510A" },
+        SlotInfo { slot: Slot::Xmp, place: "ID3v2 PRIV XMP", source: "XMP specification part 3, 2.3.3" },
+        SlotInfo { slot: Slot::Jumbf, place: "ID3v2 GEOB application/c2pa", source: "C2PA 2.1, A.3.3" },
+    ],
+    signal: SignalSupport::Render,
+    carrier: Carrier::Native("audio/mpeg"),
+    note: "the rhythm is spliced in as frames of its own (needs ffmpeg); frames of the programme stay bit for bit",
+};
+
+/// MP3.
+#[derive(Debug)]
+pub struct Mp3;
+
+impl Format for Mp3 {
+    fn info(&self) -> &'static FormatInfo {
+        &INFO
+    }
+
+    fn score(&self, head: &[u8]) -> u8 {
+        let tag = tag::end(head);
+        let Some(rest) = head.get(tag.unwrap_or(0)..).filter(|r| !r.is_empty()) else {
+            // The tag is longer than the head: most files that begin like this are MP3.
+            return if tag.is_some() { 25 } else { 0 };
+        };
+        let header = |at: usize| rest.get(at..).and_then(<[u8]>::first_chunk).and_then(|b| Header::parse(*b));
+        match header(0) {
+            Some(first) if header(first.len).is_some_and(|h| h.alike(&first)) => 90,
+            Some(_) if tag.is_some() => 90,
+            Some(_) => 20,
+            // Zeros or junk between tag and sound.
+            None if tag.is_some() => 15,
+            None => 0,
+        }
+    }
+
+    fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
+        let file = Mp3File::open(source, limits)?;
+        let mut notes = file.tag.iter().flat_map(|t| t.notes.clone()).collect::<Vec<_>>();
+        let mut frames = Frames::new(source, file.sound.clone());
+        let (mut count, mut bits) = (0_u64, 0_u64);
+        while let Some(f) = frames.next()? {
+            count += 1;
+            bits += f.header.len as u64 * 8;
+        }
+        if frames.junk > 0 {
+            notes.push(format!("{} bytes between the frames are no sound", frames.junk));
+        }
+        let trim = file.info.as_ref().map_or(0, |(_, i)| u64::from(i.trim.0) + u64::from(i.trim.1));
+        if let Some(said) = file.info.as_ref().and_then(|(_, i)| i.frames)
+            && u64::from(said) != count
+        {
+            notes.push(format!("the first frame announces {said} frames, {count} are there"));
+        }
+        let h = file.first.header;
+        let samples = (count * h.samples()).saturating_sub(trim);
+        let mut properties = Properties {
+            sample_rate: Some(h.rate),
+            channels: Some(h.channels),
+            duration_s: Some(samples as f64 / f64::from(h.rate)),
+            ..Properties::default()
+        };
+        properties.other.insert("codec".to_owned(), "mp3".to_owned());
+        let seconds = (count * h.samples()) as f64 / f64::from(h.rate);
+        if seconds > 0.0 {
+            properties
+                .other
+                .insert("bitrate".to_owned(), format!("{:.0} kbit/s", bits as f64 / seconds / 1000.0));
+        }
+        Ok(Layout {
+            entries: file.tag.as_ref().map(tag::entries).unwrap_or_default(),
+            media: vec![file.tag_end()..file.sound.end],
+            properties,
+            notes,
+        })
+    }
+
+    fn edit(&self, source: &dyn Source, edits: &[Edit], limits: &Limits) -> Result<Patch> {
+        let file = Mp3File::open(source, limits)?;
+        let mut changes = Vec::new();
+        for edit in edits {
+            changes.push(match edit {
+                Edit::Set { slot: Slot::Field, key, value } => tag::set_field(key, value),
+                Edit::Set { slot: Slot::Xmp, value, .. } => tag::set_xmp(value),
+                Edit::Set { slot: Slot::Jumbf, value, .. } => tag::set_jumbf(value),
+                Edit::Set { slot, key, .. } => {
+                    return Err(Error::unsupported(ID, format!("no place for {slot:?} {key}")));
+                }
+                Edit::Remove { range } => id3::Change::Remove(range.clone()),
+            });
+        }
+        let mut patch = Patch::new();
+        tag::apply(file.tag.as_ref(), 0, &changes, &mut patch).map_err(|e| e.in_format(ID))?;
+        Ok(patch)
+    }
+
+    fn render(
+        &self,
+        source: &dyn Source,
+        ops: &[SignalOp],
+        cx: &RenderCx<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Vec<Placed>> {
+        let mut placed = Vec::new();
+        let mut held: Option<Vec<u8>> = None;
+        for op in ops {
+            let source: &dyn Source = match &held {
+                Some(bytes) => bytes,
+                None => source,
+            };
+            let SignalOp::Label(spec) = op else {
+                return Err(Error::unsupported(ID, "audio watermarks are not built in yet"));
+            };
+            let file = Mp3File::open(source, cx.limits)?;
+            let loudness = loudness::measure(&mut file.decoder(source, cx.limits)?)?;
+            let insert = Insert::new(ID, spec, file.first.header.rate, &loudness)?;
+            let label = file.encode(&insert, cx)?;
+            let in_front = insert.position == TextPosition::Start;
+            let patch = splice::insert(source, &file, &label, in_front)?;
+            let at = if in_front { 0 } else { loudness.frames };
+            placed.push(Placed::Label(insert.record(file.first.header.rate, at)));
+            if placed.len() == ops.len() {
+                patch.apply(source, out)?;
+                return Ok(placed);
+            }
+            held = Some(patch.apply_to_vec(source)?);
+        }
+        Patch::new().apply(source, out)?;
+        Ok(placed)
+    }
+
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
+        let file = Mp3File::open(source, cx.limits)?;
+        audible::observe(queries, &|| Ok(Box::new(file.decoder(source, cx.limits)?)))
+    }
+}
+
+/// A file that has at least one frame.
+struct Mp3File {
+    tag: Option<id3::Tag>,
+    /// The first frame of any kind.
+    first: Frame,
+    /// The frame that describes the others.
+    info: Option<(Range<u64>, Info)>,
+    /// From the first frame of sound to the tags at the end.
+    sound: Range<u64>,
+}
+
+impl Mp3File {
+    fn open(source: &dyn Source, limits: &Limits) -> Result<Self> {
+        let tag = id3::read(source, 0, limits).map_err(|e| e.in_format(ID))?;
+        let start = tag.as_ref().map_or(0, |t| t.range.end);
+        let end = end_of_sound(source, start)?;
+        let mut frames = Frames::new(source, start..end);
+        let first = frames.next()?.ok_or_else(|| {
+            Error::malformed(ID, "there are no frames of layer III with a fixed bit rate").at_offset(start)
+        })?;
+        let bytes = source.bytes(first.range.start, first.header.len as u64)?;
+        let info = Info::parse(&first.header, &bytes).map(|i| (first.range.clone(), i));
+        let from = if info.is_some() { first.range.end } else { first.range.start };
+        if from >= end {
+            return Err(Error::malformed(ID, "there is no sound behind the first frame").at_offset(from));
+        }
+        Ok(Self { tag, first, info, sound: from..end })
+    }
+
+    fn tag_end(&self) -> u64 {
+        self.tag.as_ref().map_or(0, |t| t.range.end)
+    }
+
+    fn decoder<'a>(&self, source: &'a dyn Source, limits: &Limits) -> Result<Decoder<'a>> {
+        let range = self.first.range.start..self.sound.end;
+        Decoder::open(ID, Container::Mp3, Part::new(Vec::new(), source, range), limits)
+    }
+
+    /// The label as frames of the same version, rate and channels, none of which reaches back into another.
+    fn encode(&self, insert: &Insert, cx: &RenderCx<'_>) -> Result<Vec<u8>> {
+        let h = self.first.header;
+        let samples: Vec<f32> =
+            insert.samples.iter().flat_map(|s| std::iter::repeat_n(*s, usize::from(h.channels))).collect();
+        let pcm = Pcm { samples: &samples, rate: h.rate, channels: h.channels };
+        let kbps = format!("{}k", h.kbps.max(LEAST_KBPS * h.channels));
+        let arguments = [
+            "-c:a",
+            "libmp3lame",
+            "-b:a",
+            &kbps,
+            "-reservoir",
+            "0",
+            "-write_xing",
+            "0",
+            "-id3v2_version",
+            "0",
+            "-f",
+            "mp3",
+        ];
+        let label = ffmpeg::encode(ID, cx.tools.ffmpeg.as_deref(), &pcm, &arguments, cx.limits)?;
+        // What comes back is checked like any other file: only whole frames of the right kind may go in.
+        let mut frames = Frames::new(&label, 0..label.len() as u64);
+        let mut end = 0;
+        while let Some(f) = frames.next()? {
+            if !f.header.alike(&h) || f.range.start != end {
+                return Err(Error::unsupported(ID, "ffmpeg encoded the label as something else than asked"));
+            }
+            end = f.range.end;
+        }
+        if end == 0 || end != label.len() as u64 {
+            return Err(Error::unsupported(ID, "ffmpeg encoded the label as something else than asked"));
+        }
+        Ok(label)
+    }
+}
+
+/// Where the tags at the end of the file begin: ID3v1, and APEv2 before it.
+fn end_of_sound(source: &dyn Source, start: u64) -> Result<u64> {
+    let mut end = source.len();
+    if let Some(at) = end.checked_sub(128).filter(|at| *at >= start)
+        && *source.bytes(at, 3)? == *b"TAG"
+    {
+        end = at;
+    }
+    if let Some(at) = end.checked_sub(32).filter(|at| *at >= start) {
+        let footer = source.bytes(at, 32)?;
+        if footer.starts_with(b"APETAGEX") {
+            let number = |at: usize| {
+                footer
+                    .get(at..)
+                    .and_then(<[u8]>::first_chunk)
+                    .map_or(0, |b| u64::from(u32::from_le_bytes(*b)))
+            };
+            // The size counts the footer, not the header that may stand in front.
+            let header = if number(20) & 0x8000_0000 == 0 { 0 } else { 32 };
+            end = end.checked_sub(number(12) + header).filter(|e| *e >= start && *e <= at).unwrap_or(end);
+        }
+    }
+    Ok(end)
+}
+
+#[cfg(test)]
+mod tests;
