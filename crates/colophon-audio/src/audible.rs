@@ -86,7 +86,7 @@ impl Insert {
 ///
 /// # Errors
 /// Decoder errors other than a codec that is not known.
-pub(crate) fn observe<'a>(queries: &[Query<'_>], open: &Open<'a>) -> Result<Vec<Observation>> {
+pub(crate) fn observe(queries: &[Query<'_>], open: &Open<'_>) -> Result<Vec<Observation>> {
     queries
         .iter()
         .map(|query| match query {
@@ -115,7 +115,7 @@ fn not_checked(why: Why) -> Observation {
 }
 
 /// Listens where the record says first, then everywhere.
-fn listen<'a>(record: Option<&LabelRecord>, open: &Open<'a>) -> Result<Observation> {
+fn listen(record: Option<&LabelRecord>, open: &Open<'_>) -> Result<Observation> {
     let record = record.filter(|r| r.form == "audible");
     if let Some(span) = record.and_then(|r| r.span) {
         let mut sound = open()?;

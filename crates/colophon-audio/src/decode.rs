@@ -8,7 +8,7 @@ use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Symphonia;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::units::Time;
 use symphonia::default::formats::{FlacReader, MpaReader, WavReader};
 
@@ -48,7 +48,7 @@ pub(crate) trait Sound {
 pub(crate) struct Decoder<'a> {
     id: &'static str,
     reader: Box<dyn FormatReader + 'a>,
-    decoder: Box<dyn AudioDecoder>,
+    codec: Box<dyn AudioDecoder>,
     track: u32,
     rate: u32,
     channels: u16,
@@ -68,7 +68,7 @@ impl<'a> Decoder<'a> {
         part: Part<'a>,
         limits: &Limits,
     ) -> Result<Self> {
-        let stream = MediaSourceStream::new(Box::new(part), Default::default());
+        let stream = MediaSourceStream::new(Box::new(part), MediaSourceStreamOptions::default());
         let options = FormatOptions::default();
         // The container is known: a probe would look for others, and fail on what it does not need.
         let reader: Result<Box<dyn FormatReader + 'a>, _> = match container {
@@ -85,7 +85,7 @@ impl<'a> Decoder<'a> {
             .as_ref()
             .and_then(|p| p.audio())
             .ok_or_else(|| Error::unsupported(id, "there is no sound of a codec that can be decoded"))?;
-        let decoder = symphonia::default::get_codecs()
+        let codec = symphonia::default::get_codecs()
             .make_audio_decoder(params, &AudioDecoderOptions::default())
             .map_err(|e| failure(id, "the codec is not supported", e))?;
         let rate = params.sample_rate.filter(|r| *r > 0);
@@ -94,7 +94,7 @@ impl<'a> Decoder<'a> {
         let track = track.id;
         Ok(Self {
             id,
-            decoder,
+            codec,
             track,
             rate,
             channels,
@@ -130,7 +130,7 @@ impl<'a> Decoder<'a> {
             if packet.track_id != self.track {
                 continue;
             }
-            match self.decoder.decode(&packet) {
+            match self.codec.decode(&packet) {
                 Ok(buffer) if buffer.frames() == 0 => {}
                 Ok(buffer) => {
                     self.channels = buffer.num_planes() as u16;
@@ -164,7 +164,7 @@ impl Sound for Decoder<'_> {
             .reader
             .seek(SeekMode::Accurate, to)
             .map_err(|e| failure(self.id, "no way to that place", e))?;
-        self.decoder.reset();
+        self.codec.reset();
         let base = self.reader.tracks().iter().find(|t| t.id == self.track).and_then(|t| t.time_base);
         Ok(base.and_then(|b| b.calc_time(at.actual_ts)).map_or(seconds, |t| t.as_secs_f64()))
     }

@@ -79,7 +79,7 @@ impl Format for Flac {
         properties.other.insert("codec".to_owned(), "flac".to_owned());
         Ok(Layout {
             entries: entries(source, &stream, limits)?,
-            media: vec![stream.frames..source.len()],
+            media: std::iter::once(stream.frames..source.len()).collect(),
             properties,
             notes,
         })

@@ -107,7 +107,7 @@ impl Format for Mp3 {
         }
         Ok(Layout {
             entries: file.tag.as_ref().map(tag::entries).unwrap_or_default(),
-            media: vec![file.tag_end()..file.sound.end],
+            media: std::iter::once(file.tag_end()..file.sound.end).collect(),
             properties,
             notes,
         })

@@ -126,8 +126,8 @@ fn stream_info(data: &[u8]) -> Option<StreamInfo> {
     let packed = u64::from_be_bytes(*data.get(10..18)?.first_chunk()?);
     Some(StreamInfo {
         rate: (packed >> 44) as u32,
-        channels: ((packed >> 41) & 7) as u8 + 1,
-        bits: ((packed >> 36) & 31) as u8 + 1,
+        channels: (((packed >> 41) & 7) as u8).saturating_add(1),
+        bits: (((packed >> 36) & 31) as u8).saturating_add(1),
         samples: packed & 0xf_ffff_ffff,
         md5: *data.get(18..34)?.first_chunk()?,
     })
@@ -171,32 +171,22 @@ impl Flac {
         let mut growth = 0_i64;
         for (i, list) in lists.iter().enumerate() {
             let data = list.encode();
-            match blocks.get(i) {
-                Some(block) => {
-                    let old =
-                        source.bytes(block.data.start, block.data.end.saturating_sub(block.data.start))?;
-                    if *old == data[..] {
-                        continue;
-                    }
-                    growth = growth.saturating_add(data.len() as i64).saturating_sub(old.len() as i64);
-                    patch.replace(
-                        block.range.clone(),
-                        encode(kind::VORBIS_COMMENT, self.is_last(block), &data)?,
-                    );
+            if let Some(block) = blocks.get(i) {
+                let old = source.bytes(block.data.start, block.data.end.saturating_sub(block.data.start))?;
+                if *old == data[..] {
+                    continue;
                 }
-                None => {
-                    let Some(first) = self.blocks.first() else { continue };
-                    let data = Comments { vendor: VENDOR.to_vec(), ..list.clone() }.encode();
-                    growth = growth.saturating_add(data.len() as i64).saturating_add(4);
-                    let last = self.is_last(first);
-                    if last {
-                        patch.replace(
-                            first.range.start..first.range.start.saturating_add(1),
-                            [kind::STREAMINFO],
-                        );
-                    }
-                    patch.insert(first.range.end, encode(kind::VORBIS_COMMENT, last, &data)?);
+                growth = growth.saturating_add(data.len() as i64).saturating_sub(old.len() as i64);
+                patch.replace(block.range.clone(), encode(kind::VORBIS_COMMENT, self.is_last(block), &data)?);
+            } else {
+                let Some(first) = self.blocks.first() else { continue };
+                let data = Comments { vendor: VENDOR.to_vec(), ..list.clone() }.encode();
+                growth = growth.saturating_add(data.len() as i64).saturating_add(4);
+                let last = self.is_last(first);
+                if last {
+                    patch.replace(first.range.start..first.range.start.saturating_add(1), [kind::STREAMINFO]);
                 }
+                patch.insert(first.range.end, encode(kind::VORBIS_COMMENT, last, &data)?);
             }
         }
         self.take_from_padding(growth, patch)
@@ -245,7 +235,7 @@ mod tests {
 
     fn stream_info_block() -> Vec<u8> {
         let mut d = vec![0; 34];
-        let packed: u64 = (44_100 << 44) | (1 << 41) | (15 << 36) | 1000;
+        let packed: u64 = (44_100 << 44) + (1 << 41) + (15 << 36) + 1000;
         d[10..18].copy_from_slice(&packed.to_be_bytes());
         d
     }

@@ -275,7 +275,7 @@ fn frame(version: u8, rest: &[u8]) -> Option<(Frame, usize)> {
     let plain = u32::from_be_bytes([w, x, y, z]);
     let size = match version {
         3 => plain,
-        _ => v4_size([w, x, y, z], plain, rest)?,
+        _ => v4_size([w, x, y, z], plain, rest),
     };
     let used = (size as usize).checked_add(10)?;
     let content = rest.get(10..used)?;
@@ -292,7 +292,7 @@ fn frame(version: u8, rest: &[u8]) -> Option<(Frame, usize)> {
 
 /// The length of a 2.4 frame. Some programs write it as in 2.3; the one that is followed by a frame, padding or the
 /// end of the tag is right.
-fn v4_size(bytes: [u8; 4], plain: u32, rest: &[u8]) -> Option<u32> {
+fn v4_size(bytes: [u8; 4], plain: u32, rest: &[u8]) -> u32 {
     let followed = |size: u32| {
         let next = (size as usize).checked_add(10)?;
         match rest.get(next..)? {
@@ -301,8 +301,8 @@ fn v4_size(bytes: [u8; 4], plain: u32, rest: &[u8]) -> Option<u32> {
         }
     };
     match syncsafe(bytes) {
-        Some(size) if plain < 0x80 || followed(size).is_some() || followed(plain).is_none() => Some(size),
-        _ => Some(plain),
+        Some(size) if plain < 0x80 || followed(size).is_some() || followed(plain).is_none() => size,
+        _ => plain,
     }
 }
 

@@ -128,16 +128,13 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Riff> {
         let size32 = u32::from_le_bytes(*size);
         let mut size = u64::from(size32);
         if &id == b"data" && size32 == UNKNOWN {
-            size = match data_size {
-                Some(size) => size,
-                None => {
-                    open = true;
-                    notes.push(
-                        "the length of the data chunk is left open; it reaches to the end of the file".into(),
-                    );
-                    len.saturating_sub(start)
-                }
-            };
+            size = data_size.unwrap_or_else(|| {
+                open = true;
+                notes.push(
+                    "the length of the data chunk is left open; it reaches to the end of the file".into(),
+                );
+                len.saturating_sub(start)
+            });
         }
         let stop = start.checked_add(size).filter(|stop| *stop <= len).ok_or_else(|| {
             Error::malformed(

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn chunk(id: &[u8; 4], data: &[u8]) -> Vec<u8> {
-    riff::encode(*id, data).unwrap()
+fn chunk(id: [u8; 4], data: &[u8]) -> Vec<u8> {
+    riff::encode(id, data).unwrap()
 }
 
 fn fmt(tag: u16, channels: u16, rate: u32, bits: u16) -> Vec<u8> {
@@ -50,10 +50,10 @@ fn programme(format: &SampleFormat, seconds: f32) -> Vec<u8> {
     format.encode(&mono).unwrap()
 }
 
-fn wav(fmt: Vec<u8>, seconds: f32, more: &[Vec<u8>]) -> Vec<u8> {
-    let format = SampleFormat::parse(&fmt).unwrap();
+fn wav(fmt: &[u8], seconds: f32, more: &[Vec<u8>]) -> Vec<u8> {
+    let format = SampleFormat::parse(fmt).unwrap();
     let data = programme(&format, seconds);
-    let mut chunks = vec![chunk(b"fmt ", &fmt), chunk(b"data", &data)];
+    let mut chunks = vec![chunk(*b"fmt ", fmt), chunk(*b"data", &data)];
     chunks.extend_from_slice(more);
     form(&chunks)
 }
@@ -90,17 +90,17 @@ fn data_of(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn conformance() {
-    let list = [b"INFO".to_vec(), chunk(b"ISFT", b"maker"), chunk(b"AIGC", b"{\"Label\":\"9\"}")].concat();
+    let list = [b"INFO".to_vec(), chunk(*b"ISFT", b"maker"), chunk(*b"AIGC", b"{\"Label\":\"9\"}")].concat();
     colophon_conformance::check(
         &FORMAT,
         &[
             (
                 "16 bit stereo",
-                wav(fmt(1, 2, 44_100, 16), 0.1, &[chunk(b"LIST", &list), chunk(b"odd ", b"abc")]),
+                wav(&fmt(1, 2, 44_100, 16), 0.1, &[chunk(*b"LIST", &list), chunk(*b"odd ", b"abc")]),
             ),
-            ("8 bit mono, odd length", wav(fmt(1, 1, 8000, 8), 0.100_13, &[])),
-            ("extensible 24 bit", wav(extensible(2, 48_000, 24, 20), 0.05, &[chunk(b"XMP ", b"<old/>")])),
-            ("float", wav(fmt(3, 1, 16_000, 32), 0.05, &[])),
+            ("8 bit mono, odd length", wav(&fmt(1, 1, 8000, 8), 0.100_13, &[])),
+            ("extensible 24 bit", wav(&extensible(2, 48_000, 24, 20), 0.05, &[chunk(*b"XMP ", b"<old/>")])),
+            ("float", wav(&fmt(3, 1, 16_000, 32), 0.05, &[])),
         ],
     );
 }
@@ -116,7 +116,7 @@ fn every_coding_takes_the_label_and_keeps_every_programme_byte() {
         fmt(3, 1, 96_000, 64),
         extensible(2, 44_100, 24, 20),
     ] {
-        let file = wav(f.clone(), 3.0, &[]);
+        let file = wav(&f, 3.0, &[]);
         for position in [TextPosition::Start, TextPosition::End] {
             let (out, placed) = render(&file, &[label(position)]).unwrap();
             let (before, after) = (data_of(&file), data_of(&out));
@@ -136,7 +136,7 @@ fn every_coding_takes_the_label_and_keeps_every_programme_byte() {
 
 #[test]
 fn a_label_that_was_cut_off_is_invalid_with_a_record_and_absent_without() {
-    let file = wav(fmt(1, 1, 16_000, 16), 2.0, &[]);
+    let file = wav(&fmt(1, 1, 16_000, 16), 2.0, &[]);
     let (_, placed) = render(&file, &[label(TextPosition::Start)]).unwrap();
     let [Placed::Label(record)] = &placed[..] else { panic!() };
     assert_eq!(state(&observe(&file, Query::Label(Some(record)))).0, State::Invalid);
@@ -145,7 +145,7 @@ fn a_label_that_was_cut_off_is_invalid_with_a_record_and_absent_without() {
 
 #[test]
 fn label_level_is_within_six_decibels_of_the_programme() {
-    let file = wav(fmt(1, 2, 44_100, 16), 4.0, &[]);
+    let file = wav(&fmt(1, 2, 44_100, 16), 4.0, &[]);
     let (out, _) = render(&file, &[label(TextPosition::Start)]).unwrap();
     let rms = |b: &[u8]| {
         let n = b.len() as f64 / 2.0;
@@ -174,7 +174,7 @@ fn positions_of_cues_and_loops_move_with_the_samples() {
     smpl[28] = 1;
     smpl[44..48].copy_from_slice(&100u32.to_le_bytes());
     smpl[48..52].copy_from_slice(&900u32.to_le_bytes());
-    let file = wav(fmt(1, 1, 16_000, 16), 1.0, &[chunk(b"cue ", &cue), chunk(b"smpl", &smpl)]);
+    let file = wav(&fmt(1, 1, 16_000, 16), 1.0, &[chunk(*b"cue ", &cue), chunk(*b"smpl", &smpl)]);
     let n = colophon_label::rhythm::len(16_000) as u32;
     let field = |bytes: &[u8], id: &[u8; 4], at: usize| {
         let riff = riff::walk(&bytes, &Limits::default()).unwrap();
@@ -192,8 +192,10 @@ fn positions_of_cues_and_loops_move_with_the_samples() {
 
 #[test]
 fn properties_are_exact() {
-    let p =
-        FORMAT.inspect(&wav(extensible(2, 48_000, 24, 20), 0.5, &[]), &Limits::default()).unwrap().properties;
+    let p = FORMAT
+        .inspect(&wav(&extensible(2, 48_000, 24, 20), 0.5, &[]), &Limits::default())
+        .unwrap()
+        .properties;
     assert_eq!(
         (p.sample_rate, p.channels, p.bit_depth, p.duration_s),
         (Some(48_000), Some(2), Some(20), Some(0.5))
@@ -203,15 +205,15 @@ fn properties_are_exact() {
 #[test]
 fn bad_input_gets_a_named_error() {
     let err = |bytes: &[u8]| FORMAT.inspect(&bytes, &Limits::default()).unwrap_err();
-    let f = chunk(b"fmt ", &fmt(1, 1, 8000, 16));
-    assert!(err(&form(&[f.clone(), chunk(b"data", b"")])).to_string().contains("there are no samples"));
-    assert!(err(&form(&[f.clone()])).to_string().contains("no data chunk"));
-    assert!(err(&form(&[chunk(b"data", b"ab")])).to_string().contains("no fmt chunk"));
-    assert!(err(&form(&[chunk(b"fmt ", b"abc"), chunk(b"data", b"ab")])).to_string().contains("too short"));
+    let f = chunk(*b"fmt ", &fmt(1, 1, 8000, 16));
+    assert!(err(&form(&[f.clone(), chunk(*b"data", b"")])).to_string().contains("there are no samples"));
+    assert!(err(&form(std::slice::from_ref(&f))).to_string().contains("no data chunk"));
+    assert!(err(&form(&[chunk(*b"data", b"ab")])).to_string().contains("no fmt chunk"));
+    assert!(err(&form(&[chunk(*b"fmt ", b"abc"), chunk(*b"data", b"ab")])).to_string().contains("too short"));
     assert!(err(b"").to_string().contains("wav:"));
-    let zero = form(&[chunk(b"fmt ", &fmt(1, 0, 8000, 16)), chunk(b"data", b"ab")]);
+    let zero = form(&[chunk(*b"fmt ", &fmt(1, 0, 8000, 16)), chunk(*b"data", b"ab")]);
     assert!(err(&zero).to_string().contains("0 channels"));
-    let unknown = form(&[chunk(b"fmt ", &fmt(0x1234, 1, 8000, 16)), chunk(b"data", &[0; 64])]);
+    let unknown = form(&[chunk(*b"fmt ", &fmt(0x1234, 1, 8000, 16)), chunk(*b"data", &[0; 64])]);
     let e = render(&unknown, &[label(TextPosition::Start)]).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported);
     assert!(FORMAT.inspect(&unknown, &Limits::default()).unwrap().notes[0].contains("0x1234"));
@@ -220,7 +222,7 @@ fn bad_input_gets_a_named_error() {
 
 #[test]
 fn sound_longer_than_allowed_is_a_limit() {
-    let file = wav(fmt(1, 1, 8000, 8), 3.0, &[]);
+    let file = wav(&fmt(1, 1, 8000, 8), 3.0, &[]);
     let (limits, tools) = (Limits { seconds: 1, ..Limits::default() }, Tools::default());
     let cx = RenderCx { limits: &limits, tools: &tools };
     let e = FORMAT.render(&file, &[label(TextPosition::Start)], &cx, &mut Vec::new()).unwrap_err();
@@ -231,7 +233,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn damaged_files_render_or_fail(hits in prop::collection::vec((0usize..400, any::<u8>()), 1..6)) {
-        let mut file = wav(extensible(2, 8000, 16, 16), 0.2, &[chunk(b"cue ", &[1, 0, 0, 0, 9, 9])]);
+        let mut file = wav(&extensible(2, 8000, 16, 16), 0.2, &[chunk(*b"cue ", &[1, 0, 0, 0, 9, 9])]);
         for (at, b) in hits {
             if let Some(x) = file.get_mut(at) {
                 *x = b;

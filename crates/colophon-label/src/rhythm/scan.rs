@@ -77,7 +77,10 @@ pub struct Scanner {
 
 impl std::fmt::Debug for Scanner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scanner").field("frames", &self.frames).field("tones", &self.tones.len()).finish()
+        f.debug_struct("Scanner")
+            .field("frames", &self.frames)
+            .field("tones", &self.tones.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -178,7 +181,7 @@ fn analyse(
 ) {
     let mut power = if recent.len() >= MEMORY { recent.pop_front().unwrap_or_default() } else { Vec::new() };
     power.clear();
-    power.extend(spectrum.iter().map(|c| c.norm_sqr()));
+    power.extend(spectrum.iter().map(Complex32::norm_sqr));
     let peak = strongest(&power, bin_hz);
     recent.push_back(power);
     if let Some((pitch, level)) = peak {
@@ -190,10 +193,10 @@ fn analyse(
             return;
         }
     }
-    if let Some(tone) = run.close(hop_s, bin_hz, frame, recent) {
-        if tones.len() < MAX_TONES {
-            tones.push(tone);
-        }
+    if let Some(tone) = run.close(hop_s, bin_hz, frame, recent)
+        && tones.len() < MAX_TONES
+    {
+        tones.push(tone);
     }
     if let Some((pitch, level)) = peak {
         run.push(frame, pitch, level);
@@ -385,7 +388,9 @@ impl Decimator {
             })
             .collect();
         let sum: f32 = taps.iter().sum();
-        taps.iter_mut().for_each(|t| *t /= sum);
+        for t in &mut taps {
+            *t /= sum;
+        }
         if factor == 1 {
             taps = vec![1.0];
         }
