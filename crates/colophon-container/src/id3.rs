@@ -11,6 +11,8 @@ use colophon_core::{Error, Limits, Result, Source};
 const FORMAT: &str = "id3";
 /// Length of a tag header, and of a footer.
 const HEADER: u64 = 10;
+/// Padding of a tag that is new or grows.
+const PADDING: usize = 256;
 /// Tag header flag: unsynchronised; in 2.4: every frame is.
 const UNSYNC: u8 = 0x80;
 /// Tag header flag: an extended header follows; in 2.2: compressed by a method that was never defined.
@@ -243,9 +245,11 @@ pub fn edit(tag: Option<&Tag>, changes: &[Change]) -> Result<Option<Vec<u8>>> {
     if body.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    // Padding takes up the difference, so that the audio stays where it is when there is room.
+    // Padding takes up the difference, so that the audio stays where it is when there is room. A tag that grows gets
+    // some: readers that guess how lengths are written look at what follows the last frame.
     let room = tag.map_or(0, |t| t.range.end.saturating_sub(t.range.start).saturating_sub(HEADER));
-    let size = usize::try_from(room).unwrap_or(0).max(body.len());
+    let room = usize::try_from(room).unwrap_or(0);
+    let size = if body.len() <= room { room } else { body.len().saturating_add(PADDING) };
     let length = u32::try_from(size).ok().filter(|s| *s < 1 << 28);
     let length =
         length.ok_or_else(|| Error::limit("the tag would be larger than 256 MiB").in_format(FORMAT))?;
