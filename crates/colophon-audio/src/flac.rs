@@ -8,11 +8,14 @@ use colophon_container::vorbis_comment::{self, Comments};
 use colophon_core::{
     Carrier, Edit, Entry, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Observation, Patch,
     Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
+    TextPosition,
 };
 
-use crate::audible::{self, Insert};
+use crate::audible::Insert;
 use crate::decode::{Container, Decoder, Part};
+use crate::inaudible::Marker;
 use crate::loudness;
+use crate::observe;
 use crate::tag;
 
 mod encode;
@@ -135,27 +138,51 @@ impl Format for Flac {
             return Ok(Vec::new());
         }
         let stream = open(source, cx.limits)?;
-        let (mut before, mut after) = (Vec::new(), Vec::new());
-        let mut placed = Vec::new();
+        let mut label: Option<(Insert, Placed)> = None;
+        let mut watermark = None;
+        // What is placed first passes through what comes after it.
+        let mut label_is_marked = false;
         for op in ops {
-            let SignalOp::Label(spec) = op else {
-                return Err(Error::unsupported(ID, "audio watermarks are not built in yet"));
-            };
-            let mut decoder = decoder(source, &stream, cx.limits)?;
-            let loudness = loudness::measure(&mut decoder)?;
-            let mut insert = Insert::new(ID, spec, stream.info.rate, &loudness)?;
-            let (list, at) = match insert.position {
-                colophon_core::TextPosition::Start => {
-                    insert.pad(encode::padding(source, &stream, insert.samples.len() as u64)?);
-                    (&mut before, 0)
+            match op {
+                SignalOp::Label(spec) if label.is_none() => {
+                    let loudness = loudness::measure(&mut decoder(source, &stream, cx.limits)?)?;
+                    let mut insert = Insert::new(ID, spec, stream.info.rate, &loudness)?;
+                    let at = if insert.position == TextPosition::Start {
+                        insert.pad(encode::padding(source, &stream, insert.samples.len() as u64)?);
+                        0
+                    } else {
+                        loudness.frames
+                    };
+                    let placed = Placed::Label(insert.record(stream.info.rate, at));
+                    label = Some((insert, placed));
+                    label_is_marked = watermark.is_none();
                 }
-                colophon_core::TextPosition::End => (&mut after, loudness.frames + shift(&before)),
-            };
-            placed.push(Placed::Label(insert.record(stream.info.rate, at)));
-            list.push(insert);
+                SignalOp::Watermark(spec) if watermark.is_none() => watermark = Some(spec),
+                _ => return Err(Error::unsupported(ID, "this operation is not known, or given twice")),
+            }
         }
-        let decoder = decoder(source, &stream, cx.limits)?;
-        encode::with_labels(source, &stream, decoder, &before, &after, out)?;
+        let marker = match watermark {
+            Some(spec) => {
+                let info = stream.info;
+                let added = label.iter().filter(|_| label_is_marked).map(|(l, _)| l.samples.len() as u64);
+                // A stream that does not say how long it is counts as long enough; the marker finds out.
+                let frames = if info.samples == 0 { u64::MAX } else { info.samples + added.sum::<u64>() };
+                Some(Marker::new(ID, spec, info.rate, u16::from(info.channels), frames)?)
+            }
+            None => None,
+        };
+        let work = encode::Work {
+            decoder: decoder(source, &stream, cx.limits)?,
+            label: label.as_ref().map(|(l, _)| l),
+            label_is_marked,
+            marker,
+        };
+        let record = encode::encode(source, &stream, work, out)?;
+        let mut placed: Vec<Placed> =
+            label.map(|(_, p)| p).into_iter().chain(record.map(Placed::Watermark)).collect();
+        if !label_is_marked {
+            placed.reverse();
+        }
         Ok(placed)
     }
 
@@ -166,13 +193,9 @@ impl Format for Flac {
         cx: &RenderCx<'_>,
     ) -> Result<Vec<Observation>> {
         let stream = open(source, cx.limits)?;
-        audible::observe(queries, &|| Ok(Box::new(decoder(source, &stream, cx.limits)?)))
+        let seconds = stream.info.samples as f64 / f64::from(stream.info.rate);
+        observe::observe(queries, seconds, &|| Ok(Box::new(decoder(source, &stream, cx.limits)?)))
     }
-}
-
-/// Samples of several labels.
-fn shift(labels: &[Insert]) -> u64 {
-    labels.iter().map(|l| l.samples.len() as u64).sum()
 }
 
 fn open(source: &dyn Source, limits: &Limits) -> Result<Stream> {

@@ -10,9 +10,13 @@ mod audible;
 mod decode;
 mod ffmpeg;
 pub mod flac;
+mod inaudible;
 mod loudness;
 pub mod mp3;
+mod observe;
 mod tag;
+mod view;
+pub mod watermark;
 pub mod wav;
 
 /// The formats of this crate.

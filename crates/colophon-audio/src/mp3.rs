@@ -9,12 +9,14 @@ use colophon_core::{
     Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source, TextPosition,
 };
 
-use crate::audible::{self, Insert};
+use crate::audible::Insert;
 use crate::decode::{Container, Decoder, Part};
-use crate::ffmpeg::{self, Pcm};
 use crate::loudness;
+use crate::observe;
 use crate::tag;
+use crate::view::Patched;
 
+mod encode;
 mod frame;
 mod info;
 mod splice;
@@ -23,8 +25,6 @@ use frame::{Frame, Frames, Header};
 use info::Info;
 
 const ID: &str = "mp3";
-/// Least bit rate of the label's frames per channel, kilobits per second: a tone needs no more.
-const LEAST_KBPS: u16 = 32;
 
 /// The format.
 pub static FORMAT: Mp3 = Mp3;
@@ -43,7 +43,8 @@ static INFO: FormatInfo = FormatInfo {
     ],
     signal: SignalSupport::Render,
     carrier: Carrier::Native("audio/mpeg"),
-    note: "the rhythm is spliced in as frames of its own (needs ffmpeg); frames of the programme stay bit for bit",
+    note: "the rhythm is spliced in as frames of its own, frames of the programme stay bit for bit; a watermark encodes \
+           anew at no lower bit rate; both need ffmpeg",
 };
 
 /// MP3.
@@ -140,30 +141,36 @@ impl Format for Mp3 {
         out: &mut dyn Write,
     ) -> Result<Vec<Placed>> {
         let mut placed = Vec::new();
-        let mut held: Option<Vec<u8>> = None;
-        for op in ops {
-            let source: &dyn Source = match &held {
-                Some(bytes) => bytes,
-                None => source,
-            };
-            let SignalOp::Label(spec) = op else {
-                return Err(Error::unsupported(ID, "audio watermarks are not built in yet"));
-            };
-            let file = Mp3File::open(source, cx.limits)?;
-            let loudness = loudness::measure(&mut file.decoder(source, cx.limits)?)?;
-            let insert = Insert::new(ID, spec, file.first.header.rate, &loudness)?;
-            let label = file.encode(&insert, cx)?;
-            let in_front = insert.position == TextPosition::Start;
-            let patch = splice::insert(source, &file, &label, in_front)?;
-            let at = if in_front { 0 } else { loudness.frames };
-            placed.push(Placed::Label(insert.record(file.first.header.rate, at)));
-            if placed.len() == ops.len() {
-                patch.apply(source, out)?;
-                return Ok(placed);
+        let Some((op, rest)) = ops.split_first() else {
+            Patch::new().apply(source, out)?;
+            return Ok(placed);
+        };
+        let file = Mp3File::open(source, cx.limits)?;
+        match op {
+            SignalOp::Label(spec) => {
+                let loudness = loudness::measure(&mut file.decoder(source, cx.limits)?)?;
+                let insert = Insert::new(ID, spec, file.first.header.rate, &loudness)?;
+                let label = encode::label(&file, &insert, cx)?;
+                let in_front = insert.position == TextPosition::Start;
+                let patch = splice::insert(source, &file, &label, in_front)?;
+                let at = if in_front { 0 } else { loudness.frames };
+                placed.push(Placed::Label(insert.record(file.first.header.rate, at)));
+                if rest.is_empty() {
+                    patch.apply(source, out)?;
+                } else {
+                    placed.extend(self.render(&Patched::new(source, &patch), rest, cx, out)?);
+                }
             }
-            held = Some(patch.apply_to_vec(source)?);
+            SignalOp::Watermark(spec) if rest.is_empty() => {
+                placed.push(Placed::Watermark(encode::marked(source, &file, spec, cx, out)?));
+            }
+            SignalOp::Watermark(spec) => {
+                let mut held = Vec::new();
+                placed.push(Placed::Watermark(encode::marked(source, &file, spec, cx, &mut held)?));
+                placed.extend(self.render(&held, rest, cx, out)?);
+            }
+            _ => return Err(Error::unsupported(ID, "this operation is not known")),
         }
-        Patch::new().apply(source, out)?;
         Ok(placed)
     }
 
@@ -174,7 +181,7 @@ impl Format for Mp3 {
         cx: &RenderCx<'_>,
     ) -> Result<Vec<Observation>> {
         let file = Mp3File::open(source, cx.limits)?;
-        audible::observe(queries, &|| Ok(Box::new(file.decoder(source, cx.limits)?)))
+        observe::observe(queries, 0.0, &|| Ok(Box::new(file.decoder(source, cx.limits)?)))
     }
 }
 
@@ -216,41 +223,15 @@ impl Mp3File {
         Decoder::open(ID, Container::Mp3, Part::new(Vec::new(), source, range), limits)
     }
 
-    /// The label as frames of the same version, rate and channels, none of which reaches back into another.
-    fn encode(&self, insert: &Insert, cx: &RenderCx<'_>) -> Result<Vec<u8>> {
-        let h = self.first.header;
-        let samples: Vec<f32> =
-            insert.samples.iter().flat_map(|s| std::iter::repeat_n(*s, usize::from(h.channels))).collect();
-        let pcm = Pcm { samples: &samples, rate: h.rate, channels: h.channels };
-        let kbps = format!("{}k", h.kbps.max(LEAST_KBPS * h.channels));
-        let arguments = [
-            "-c:a",
-            "libmp3lame",
-            "-b:a",
-            &kbps,
-            "-reservoir",
-            "0",
-            "-write_xing",
-            "0",
-            "-id3v2_version",
-            "0",
-            "-f",
-            "mp3",
-        ];
-        let label = ffmpeg::encode(ID, cx.tools.ffmpeg.as_deref(), &pcm, &arguments, cx.limits)?;
-        // What comes back is checked like any other file: only whole frames of the right kind may go in.
-        let mut frames = Frames::new(&label, 0..label.len() as u64);
-        let mut end = 0;
+    /// Frames of sound, and their bytes.
+    fn count(&self, source: &dyn Source) -> Result<(u64, u64)> {
+        let mut frames = Frames::new(source, self.sound.clone());
+        let (mut count, mut bytes) = (0, 0);
         while let Some(f) = frames.next()? {
-            if !f.header.alike(&h) || f.range.start != end {
-                return Err(Error::unsupported(ID, "ffmpeg encoded the label as something else than asked"));
-            }
-            end = f.range.end;
+            count += 1;
+            bytes += f.header.len as u64;
         }
-        if end == 0 || end != label.len() as u64 {
-            return Err(Error::unsupported(ID, "ffmpeg encoded the label as something else than asked"));
-        }
-        Ok(label)
+        Ok((count, bytes))
     }
 }
 

@@ -6,12 +6,15 @@ use colophon_container::riff::{self, Change, Riff};
 use colophon_core::{
     Carrier, Edit, Entry, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Observation, Patch,
     Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
-    TextPosition,
+    TextPosition, WatermarkRecord, WatermarkSpec,
 };
 
-use crate::audible::{self, Insert};
+use crate::audible::Insert;
 use crate::decode::{Container, Decoder, Part, Sound};
+use crate::inaudible::Marker;
 use crate::loudness;
+use crate::observe;
+use crate::view::{self, Patched};
 
 mod positions;
 mod sample;
@@ -120,31 +123,34 @@ impl Format for Wav {
         out: &mut dyn Write,
     ) -> Result<Vec<Placed>> {
         let mut placed = Vec::new();
-        let mut held: Option<Vec<u8>> = None;
-        for op in ops {
-            let source: &dyn Source = match &held {
-                Some(bytes) => bytes,
-                None => source,
-            };
-            let patch = match op {
-                SignalOp::Label(spec) => {
-                    let wave = Wave::open(source, cx.limits)?;
-                    let loudness = loudness::measure(&mut *wave.sound(source, cx.limits)?)?;
-                    let insert = Insert::new(ID, spec, wave.format.rate, &loudness)?;
-                    let (patch, at) = wave.with_label(source, &insert, cx.limits)?;
-                    placed.push(Placed::Label(insert.record(wave.format.rate, at)));
-                    patch
+        let Some((op, rest)) = ops.split_first() else {
+            Patch::new().apply(source, out)?;
+            return Ok(placed);
+        };
+        let wave = Wave::open(source, cx.limits)?;
+        match op {
+            SignalOp::Label(spec) => {
+                let loudness = loudness::measure(&mut *wave.sound(source, cx.limits)?)?;
+                let insert = Insert::new(ID, spec, wave.format.rate, &loudness)?;
+                let (patch, at) = wave.with_label(source, &insert, cx.limits)?;
+                placed.push(Placed::Label(insert.record(wave.format.rate, at)));
+                // What comes next works on a view of the result, in the memory of the label alone.
+                if rest.is_empty() {
+                    patch.apply(source, out)?;
+                } else {
+                    placed.extend(self.render(&Patched::new(source, &patch), rest, cx, out)?);
                 }
-                _ => return Err(Error::unsupported(ID, "audio watermarks are not built in yet")),
-            };
-            // The last operation streams; only what further operations work on is held.
-            if placed.len() == ops.len() {
-                patch.apply(source, out)?;
-                return Ok(placed);
             }
-            held = Some(patch.apply_to_vec(source)?);
+            SignalOp::Watermark(spec) if rest.is_empty() => {
+                placed.push(Placed::Watermark(wave.marked(source, spec, cx.limits, out)?));
+            }
+            SignalOp::Watermark(spec) => {
+                let mut held = Vec::new();
+                placed.push(Placed::Watermark(wave.marked(source, spec, cx.limits, &mut held)?));
+                placed.extend(self.render(&held, rest, cx, out)?);
+            }
+            _ => return Err(Error::unsupported(ID, "this operation is not known")),
         }
-        Patch::new().apply(source, out)?;
         Ok(placed)
     }
 
@@ -155,7 +161,8 @@ impl Format for Wav {
         cx: &RenderCx<'_>,
     ) -> Result<Vec<Observation>> {
         let wave = Wave::open(source, cx.limits)?;
-        audible::observe(queries, &|| wave.sound(source, cx.limits))
+        let seconds = wave.properties(source).duration_s.unwrap_or(0.0);
+        observe::observe(queries, seconds, &|| wave.sound(source, cx.limits))
     }
 }
 
@@ -221,10 +228,51 @@ impl Wave {
         })
     }
 
+    /// Writes the file with every sample passed through the watermark.
+    fn marked(
+        &self,
+        source: &dyn Source,
+        spec: &WatermarkSpec,
+        limits: &Limits,
+        out: &mut dyn Write,
+    ) -> Result<WatermarkRecord> {
+        let f = &self.format;
+        if f.coding == Coding::Other {
+            return Err(Error::unsupported(
+                ID,
+                format!("a watermark cannot be written into {} samples", f.name()),
+            ));
+        }
+        let mut marker = Marker::new(ID, spec, f.rate, f.channels, self.frames(source).unwrap_or(0))?;
+        let mut sound = sample::Reader::new(source, *f, self.data.clone(), limits);
+        view::copy(source, 0..self.data.start, out)?;
+        let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        while sound.next_f32(&mut samples)? {
+            marker.push(&samples, &mut ready);
+            bytes.clear();
+            f.encode(&ready, &mut bytes)?;
+            out.write_all(&bytes)?;
+            ready.clear();
+        }
+        let record = marker.finish(&mut ready)?;
+        bytes.clear();
+        f.encode(&ready, &mut bytes)?;
+        out.write_all(&bytes)?;
+        // A last frame that is not whole, then everything behind the samples.
+        let align = u64::from(f.align);
+        let whole = self.data.start + (self.data.end - self.data.start) / align * align;
+        view::copy(source, whole..source.len(), out)?;
+        Ok(record)
+    }
+
     /// The splices that insert the label, and the sample frame before which it goes.
     fn with_label(&self, source: &dyn Source, insert: &Insert, limits: &Limits) -> Result<(Patch, u64)> {
         let frames = self.frames(source).unwrap_or(0);
-        let samples = self.format.encode(&insert.samples)?;
+        let channels = usize::from(self.format.channels);
+        let samples: Vec<f32> =
+            insert.samples.iter().flat_map(|s| std::iter::repeat_n(*s, channels)).collect();
+        let mut bytes = Vec::new();
+        self.format.encode(&samples, &mut bytes)?;
         let added = insert.samples.len() as u64;
         let mut patch = Patch::new();
         let at = match insert.position {
@@ -234,7 +282,7 @@ impl Wave {
         // Behind the last whole frame, when the data ends inside one.
         let offset = self.data.start + at * u64::from(self.format.align);
         positions::shift(source, &self.riff, at, added, limits, &mut patch)?;
-        self.riff.insert_data(offset, samples, frames + added, &mut patch).map_err(|e| e.in_format(ID))?;
+        self.riff.insert_data(offset, bytes, frames + added, &mut patch).map_err(|e| e.in_format(ID))?;
         Ok((patch, at))
     }
 }

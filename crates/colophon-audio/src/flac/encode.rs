@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::Range;
 
 use colophon_container::flac::{self as container, Flac as Stream, StreamInfo, kind};
-use colophon_core::{Error, ErrorKind, Result, Source};
+use colophon_core::{Error, ErrorKind, Result, Source, TextPosition, WatermarkRecord};
 use flacenc::bitsink::ByteSink;
 use flacenc::component::{BitRepr, StreamInfo as Description};
 use flacenc::error::{Verified, Verify};
@@ -13,6 +13,7 @@ use flacenc::source::{Context, Fill, FrameBuf};
 use super::ID;
 use crate::audible::Insert;
 use crate::decode::Decoder;
+use crate::inaudible::Marker;
 
 /// Samples per channel in a frame, as the reference encoder chooses them for CD audio.
 const BLOCK: usize = 4096;
@@ -38,31 +39,48 @@ pub(super) fn padding(source: &dyn Source, stream: &Stream, len: u64) -> Result<
     Ok(0)
 }
 
-/// Writes the whole file: the metadata blocks with what depends on the samples brought up to date, then the labels
-/// `before`, every sample of `decoder`, and the labels `after`.
+/// What goes into the new stream.
+pub(super) struct Work<'a> {
+    /// The samples as they are.
+    pub(super) decoder: Decoder<'a>,
+    /// The label before or behind them.
+    pub(super) label: Option<&'a Insert>,
+    /// The watermark passes over the label as well.
+    pub(super) label_is_marked: bool,
+    /// The watermark.
+    pub(super) marker: Option<Marker<'a>>,
+}
+
+/// Writes the whole file: the metadata blocks with what depends on the samples brought up to date, then the samples
+/// and the label.
 ///
 /// # Errors
 /// `Unsupported` for depths the encoder does not have; `Malformed` when the samples do not match their digest:
 /// damaged sound is not encoded anew as if it were whole; `Io`.
-pub(super) fn with_labels(
+pub(super) fn encode(
     source: &dyn Source,
     stream: &Stream,
-    mut decoder: Decoder<'_>,
-    before: &[Insert],
-    after: &[Insert],
+    work: Work<'_>,
     out: &mut dyn Write,
-) -> Result<()> {
+) -> Result<Option<WatermarkRecord>> {
     let info = stream.info;
-    let mut encoder = Encoder::new(info)?;
+    let Work { mut decoder, label, label_is_marked, marker } = work;
+    let (before, after) = match label.map(|l| l.position) {
+        Some(TextPosition::Start) => (label, None),
+        _ => (None, label),
+    };
+    let mut chain = Chain { encoder: Encoder::new(info)?, marker, full: f64::from(info.bits - 1).exp2() };
     let mut original = Context::new(usize::from(info.bits), usize::from(info.channels));
-    before.iter().try_for_each(|label| encoder.label(label))?;
+    if let Some(label) = before {
+        chain.label(label, label_is_marked)?;
+    }
     let shift = info.bits_below();
     let (mut wide, mut samples) = (Vec::new(), Vec::new());
     while decoder.next_i32(&mut wide)? {
         samples.clear();
         samples.extend(wide.iter().map(|s| s >> shift));
         original.fill_interleaved(&samples).map_err(failed)?;
-        encoder.push(&samples)?;
+        chain.push(&samples)?;
     }
     let whole = info.md5 == [0; 16] || info.md5 == original.md5_digest();
     if decoder.skipped() > 0 || !whole {
@@ -71,9 +89,54 @@ pub(super) fn with_labels(
             "the samples do not match the digest of the stream: the file is damaged",
         ));
     }
-    after.iter().try_for_each(|label| encoder.label(label))?;
-    let shift = before.iter().map(|l| l.samples.len() as u64).sum();
-    encoder.finish()?.write(source, stream, shift, out)
+    if let (Some(label), true) = (after, label_is_marked) {
+        chain.label(label, true)?;
+    }
+    let record = chain.end_mark()?;
+    if let (Some(label), false) = (after, label_is_marked) {
+        chain.label(label, false)?;
+    }
+    let shift = before.map_or(0, |l| l.samples.len() as u64);
+    chain.encoder.finish()?.write(source, stream, shift, out)?;
+    Ok(record)
+}
+
+/// Samples through the watermark, when there is one, into the encoder.
+struct Chain<'a> {
+    encoder: Encoder,
+    marker: Option<Marker<'a>>,
+    /// Full scale of the samples.
+    full: f64,
+}
+
+impl Chain<'_> {
+    fn push(&mut self, samples: &[i32]) -> Result<()> {
+        let Some(marker) = &mut self.marker else { return self.encoder.push(samples) };
+        // Up to 24 bits, which is what the encoder takes, a float holds every sample exactly.
+        let floats: Vec<f32> = samples.iter().map(|s| (f64::from(*s) / self.full) as f32).collect();
+        let mut ready = Vec::new();
+        marker.push(&floats, &mut ready);
+        self.encoder.push(&quantised(&ready, self.full))
+    }
+
+    fn label(&mut self, label: &Insert, marked: bool) -> Result<()> {
+        let channels = self.encoder.channels;
+        let mono = quantised(&label.samples, self.full);
+        let samples: Vec<i32> = mono.iter().flat_map(|s| std::iter::repeat_n(*s, channels)).collect();
+        if marked { self.push(&samples) } else { self.encoder.push(&samples) }
+    }
+
+    fn end_mark(&mut self) -> Result<Option<WatermarkRecord>> {
+        let Some(marker) = self.marker.take() else { return Ok(None) };
+        let mut ready = Vec::new();
+        let record = marker.finish(&mut ready)?;
+        self.encoder.push(&quantised(&ready, self.full))?;
+        Ok(Some(record))
+    }
+}
+
+fn quantised(samples: &[f32], full: f64) -> Vec<i32> {
+    samples.iter().map(|s| (f64::from(*s) * full).round().clamp(-full, full - 1.0) as i32).collect()
 }
 
 trait Depth {
@@ -94,7 +157,6 @@ struct Encoder {
     digest: Context,
     buffer: FrameBuf,
     channels: usize,
-    bits: u8,
     /// Interleaved samples that do not fill a frame yet.
     pending: Vec<i32>,
     frames: Vec<u8>,
@@ -121,22 +183,11 @@ impl Encoder {
             digest: Context::new(bits, channels),
             buffer: FrameBuf::with_size(channels, BLOCK).map_err(|e| unsupported(&e))?,
             channels,
-            bits: info.bits,
             pending: Vec::new(),
             frames: Vec::new(),
             index: Vec::new(),
             samples: 0,
         })
-    }
-
-    fn label(&mut self, label: &Insert) -> Result<()> {
-        let full = f64::from(self.bits.saturating_sub(1)).exp2();
-        let mut samples = Vec::with_capacity(label.samples.len() * self.channels);
-        for s in &label.samples {
-            let value = (f64::from(*s) * full).round().clamp(-full, full - 1.0) as i32;
-            samples.resize(samples.len() + self.channels, value);
-        }
-        self.push(&samples)
     }
 
     fn push(&mut self, samples: &[i32]) -> Result<()> {

@@ -1,4 +1,4 @@
-use colophon_core::{AudibleSpec, LabelForm, LabelSpec, State, TextPosition, Tools};
+use colophon_core::{AudibleSpec, LabelForm, LabelSpec, State, TextPosition, Tools, WatermarkSpec};
 use flacenc::bitsink::ByteSink;
 use flacenc::component::{BitRepr, MetadataBlockData};
 use flacenc::error::Verify;
@@ -72,6 +72,58 @@ fn decoded(bytes: &[u8], bits: u32) -> Vec<i32> {
     }
     assert_eq!(d.skipped(), 0);
     all
+}
+
+/// A programme with sound in every band: tones that come and go, and a little noise.
+fn rich(rate: u32, channels: usize, seconds: f64) -> Vec<f32> {
+    let mut noise = 1_u32;
+    (0..(seconds * f64::from(rate)) as usize)
+        .flat_map(|i| {
+            let t = i as f64 / f64::from(rate);
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let hiss = f64::from(noise >> 8) / f64::from(1 << 24) - 0.5;
+            let tones: f64 =
+                (1..12).map(|k| (t * 700.0 * f64::from(k) + (t * 2.0).sin()).sin() / f64::from(k)).sum();
+            let x = (0.12 * tones * (1.5 + (t * 3.0).sin()) / 2.5 + 0.1 * hiss) as f32;
+            std::iter::repeat_n(x, channels)
+        })
+        .collect()
+}
+
+fn watermark() -> SignalOp {
+    SignalOp::Watermark(WatermarkSpec {
+        payload: 0x0123_4567_89ab_cdef,
+        key: None,
+        strength: "default".into(),
+    })
+}
+
+fn payload(bytes: &[u8], secret: Option<&[u8]>) -> (State, Option<String>) {
+    let (limits, tools) = (Limits::default(), Tools::default());
+    let cx = RenderCx { limits: &limits, tools: &tools };
+    match FORMAT.observe(&bytes, &[Query::Watermark(secret)], &cx).unwrap().remove(0) {
+        Observation::Watermark { state, evidence, .. } => (state, evidence.and_then(|e| e.payload)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn label_and_watermark_go_in_together_and_are_both_found() {
+    let samples: Vec<i32> = rich(44_100, 2, 6.0).iter().map(|s| (s * 32_768.0) as i32).collect();
+    let file = flac(&samples, 2, 16, 44_100, &[]);
+    for ops in [[label(TextPosition::Start), watermark()], [watermark(), label(TextPosition::End)]] {
+        let (out, placed) = render(&file, &ops).unwrap();
+        assert_eq!(payload(&out, None), (State::Present, Some("0123456789abcdef".to_owned())));
+        assert_eq!(observe(&out, Query::Label(None)), State::Present);
+        assert_eq!(placed.len(), 2);
+        assert_eq!(matches!(placed[0], Placed::Label(_)), matches!(ops[0], SignalOp::Label(_)));
+        // The digest is the one of what is in the file.
+        let after = decoded(&out, 16);
+        let mut digest = flacenc::source::Context::new(16, 2);
+        flacenc::source::Fill::fill_interleaved(&mut digest, &after).unwrap();
+        assert_eq!(open(&out, &Limits::default()).unwrap().info.md5, digest.md5_digest());
+    }
+    assert_eq!(payload(&file, None).0, State::Absent);
 }
 
 #[test]

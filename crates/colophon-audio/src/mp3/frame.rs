@@ -63,6 +63,17 @@ impl Header {
         })
     }
 
+    /// The lowest bit rate of layer III that is not below `kbps`.
+    pub(super) fn rate_at_least(mpeg1: bool, kbps: f64) -> u16 {
+        let table = if mpeg1 { BITRATES[0] } else { BITRATES[1] };
+        // An average over frames with and without padding lies a little above the rate.
+        table.into_iter().find(|k| f64::from(*k) * 1.01 >= kbps && *k > 0).unwrap_or(if mpeg1 {
+            320
+        } else {
+            160
+        })
+    }
+
     /// Samples per channel in a frame.
     pub(super) fn samples(&self) -> u64 {
         if self.mpeg1 { 1152 } else { 576 }

@@ -108,6 +108,37 @@ impl Info {
     }
 }
 
+/// A frame that describes `frames`, a stream of constant bit rate: how many they are, how to seek in them, and how many
+/// samples are to be left out at the start and at the end.
+pub(super) fn build(frames: &[u8], count: u32, trim: (u16, u16)) -> Vec<u8> {
+    let Some(mut head) = frames.first_chunk::<4>().copied() else { return Vec::new() };
+    // No checksum; the lowest bit rate whose frames have the room.
+    head[1] |= 1;
+    let fitting = (1..15).find_map(|index| {
+        head[2] = (head[2] & 0x0d) | (index << 4);
+        Header::parse(head).filter(|h| h.len >= h.side_info().end + 156)
+    });
+    let Some(header) = fitting else { return Vec::new() };
+    let mut out = head.to_vec();
+    out.resize(header.len, 0);
+    let at = header.side_info().end;
+    put(&mut out, at, b"Info\0\0\0\x0f");
+    put(&mut out, at + 8, &count.to_be_bytes());
+    let bytes = frames.len() as u32 + header.len as u32;
+    put(&mut out, at + 12, &bytes.to_be_bytes());
+    let table: Vec<u8> = (0..100_u32).map(|i| (i * 256 / 100) as u8).collect();
+    put(&mut out, at + 16, &table);
+    let lame = at + 120;
+    put(&mut out, lame, b"Lavc lame");
+    let packed = (u32::from(trim.0 & 0xfff) << 12) | u32::from(trim.1 & 0xfff);
+    put(&mut out, lame + 21, packed.to_be_bytes().get(1..).unwrap_or_default());
+    put(&mut out, lame + 28, &bytes.to_be_bytes());
+    put(&mut out, lame + 32, &crc(0, frames).to_be_bytes());
+    let sum = crc(0, out.get(..lame + 34).unwrap_or_default());
+    put(&mut out, lame + 34, &sum.to_be_bytes());
+    out
+}
+
 /// A hundred entries: which part of the bytes, in 256ths, lies before each percent of the time.
 fn seek_table(toc: &[u8], frames: u32, bytes: u32, own: u32, add: Inserted) -> Vec<u8> {
     let (n, m) = (f64::from(frames), f64::from(add.frames));

@@ -1,4 +1,4 @@
-use colophon_core::{AudibleSpec, ErrorKind, LabelForm, LabelSpec, State, Tools};
+use colophon_core::{AudibleSpec, ErrorKind, LabelForm, LabelSpec, State, Tools, WatermarkSpec};
 use proptest::prelude::*;
 
 use super::*;
@@ -53,6 +53,71 @@ fn silent(frames: usize) -> Vec<u8> {
     let mut frame = vec![0xff, 0xfb, 0x90, 0x64];
     frame.resize(417, 0);
     frame.repeat(frames)
+}
+
+/// A programme with sound in every band: tones that come and go, and a little noise.
+fn rich(rate: u32, channels: usize, seconds: f64) -> Vec<f32> {
+    let mut noise = 1_u32;
+    (0..(seconds * f64::from(rate)) as usize)
+        .flat_map(|i| {
+            let t = i as f64 / f64::from(rate);
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let hiss = f64::from(noise >> 8) / f64::from(1 << 24) - 0.5;
+            let tones: f64 =
+                (1..12).map(|k| (t * 700.0 * f64::from(k) + (t * 2.0).sin()).sin() / f64::from(k)).sum();
+            let x = (0.12 * tones * (1.5 + (t * 3.0).sin()) / 2.5 + 0.1 * hiss) as f32;
+            std::iter::repeat_n(x, channels)
+        })
+        .collect()
+}
+
+fn watermark() -> SignalOp {
+    SignalOp::Watermark(WatermarkSpec {
+        payload: 0x0123_4567_89ab_cdef,
+        key: None,
+        strength: "default".into(),
+    })
+}
+
+fn payload(bytes: &[u8], secret: Option<&[u8]>) -> (State, Option<String>) {
+    let (limits, tools) = (Limits::default(), Tools::default());
+    let cx = RenderCx { limits: &limits, tools: &tools };
+    match FORMAT.observe(&bytes, &[Query::Watermark(secret)], &cx).unwrap().remove(0) {
+        Observation::Watermark { state, evidence, .. } => (state, evidence.and_then(|e| e.payload)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sound as MP3 by the encoder of the system.
+fn encoded(samples: &[f32], rate: u32, channels: u16, kbps: &str) -> Vec<u8> {
+    let limits = Limits::default();
+    let arguments = ["-c:a", "libmp3lame", "-b:a", kbps, "-id3v2_version", "0", "-f", "mp3"];
+    let tool = Some(std::path::Path::new("ffmpeg"));
+    let job = crate::ffmpeg::Job { id: ID, tool, rate, channels, arguments: &arguments, limits: &limits };
+    job.encode(|feed| feed.push(samples)).unwrap()
+}
+
+#[test]
+fn a_watermark_keeps_length_and_bit_rate_and_is_found_beside_the_label() {
+    let limits = Limits::default();
+    let tools = Tools { ffmpeg: Some("ffmpeg".into()), ..Tools::default() };
+    let cx = RenderCx { limits: &limits, tools: &tools };
+    let file = encoded(&rich(44_100, 2, 6.0), 44_100, 2, "128k");
+    let mut out = Vec::new();
+    FORMAT.render(&file, &[watermark()], &cx, &mut out).unwrap();
+    assert_eq!(payload(&out, None), (State::Present, Some("0123456789abcdef".to_owned())));
+    assert_eq!(decoded(&out).len(), decoded(&file).len());
+    assert_eq!(open(&out).first.header.rate, 44_100);
+    let layout = FORMAT.inspect(&out, &limits).unwrap();
+    assert_eq!(layout.properties.other["bitrate"], "128 kbit/s");
+    assert_eq!(layout.notes, Vec::<String>::new());
+    for ops in [[label(TextPosition::Start), watermark()], [watermark(), label(TextPosition::End)]] {
+        let mut out = Vec::new();
+        let placed = FORMAT.render(&file, &ops, &cx, &mut out).unwrap();
+        assert_eq!(placed.len(), 2);
+        assert_eq!(payload(&out, None).0, State::Present);
+        assert_eq!(observe(&out, Query::Label(None)).0, State::Present);
+    }
 }
 
 #[test]
@@ -168,7 +233,6 @@ fn without_ffmpeg_the_missing_tool_is_named() {
 }
 
 #[test]
-#[ignore = "needs ffmpeg with libmp3lame on the path"]
 fn ffmpeg_encodes_the_label_for_every_kind_of_stream() {
     let limits = Limits::default();
     let tools = Tools { ffmpeg: Some("ffmpeg".into()), ..Tools::default() };

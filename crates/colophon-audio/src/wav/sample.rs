@@ -118,19 +118,18 @@ impl SampleFormat {
             .then(|| format!("the samples are coded ({}); metadata only can be written", self.name()))
     }
 
-    /// One channel's samples, repeated for every channel, in this coding.
+    /// Appends interleaved samples in this coding.
     ///
     /// # Errors
     /// `Unsupported` for codecs.
-    pub(super) fn encode(&self, mono: &[f32]) -> Result<Vec<u8>> {
-        let channels = usize::from(self.channels);
-        let mut out = Vec::with_capacity(mono.len().saturating_mul(usize::from(self.align)));
-        let mut put = |bytes: &[u8]| (0..channels).for_each(|_| out.extend_from_slice(bytes));
+    pub(super) fn encode(&self, samples: &[f32], out: &mut Vec<u8>) -> Result<()> {
+        out.reserve(samples.len().saturating_mul(usize::from(self.align / self.channels)));
+        let mut put = |bytes: &[u8]| out.extend_from_slice(bytes);
         // Integers fill the valid bits from the top; what is below stays zero.
         let full = f64::from(self.valid_bits.saturating_sub(1)).exp2();
         let integer =
             |s: f32, shift: u16| ((f64::from(s) * full).round().clamp(-full, full - 1.0) as i64) << shift;
-        for s in mono {
+        for s in samples {
             match self.coding {
                 Coding::Unsigned8 => put(&[(integer(*s, 8 - self.valid_bits) + 128) as u8]),
                 Coding::Signed(width) => {
@@ -147,7 +146,7 @@ impl SampleFormat {
                 }
             }
         }
-        Ok(out)
+        Ok(())
     }
 }
 

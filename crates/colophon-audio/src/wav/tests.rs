@@ -47,7 +47,11 @@ fn programme(format: &SampleFormat, seconds: f32) -> Vec<u8> {
             0.3 * (t * 1400.0).sin() * (t * 3.0).sin() + 0.2 * (t * 5000.0).sin()
         })
         .collect();
-    format.encode(&mono).unwrap()
+    let channels = usize::from(format.channels);
+    let all: Vec<f32> = mono.iter().flat_map(|s| std::iter::repeat_n(*s, channels)).collect();
+    let mut out = Vec::new();
+    format.encode(&all, &mut out).unwrap();
+    out
 }
 
 fn wav(fmt: &[u8], seconds: f32, more: &[Vec<u8>]) -> Vec<u8> {
@@ -86,6 +90,78 @@ fn state(o: &Observation) -> (State, Vec<(f64, f64)>) {
 fn data_of(bytes: &[u8]) -> Vec<u8> {
     let wave = Wave::open(&bytes, &Limits::default()).unwrap();
     bytes[wave.data.start as usize..wave.data.end as usize].to_vec()
+}
+
+/// A programme with sound in every band: tones that come and go, and a little noise.
+fn rich(rate: u32, channels: usize, seconds: f64) -> Vec<f32> {
+    let mut noise = 1_u32;
+    (0..(seconds * f64::from(rate)) as usize)
+        .flat_map(|i| {
+            let t = i as f64 / f64::from(rate);
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let hiss = f64::from(noise >> 8) / f64::from(1 << 24) - 0.5;
+            let tones: f64 =
+                (1..12).map(|k| (t * 700.0 * f64::from(k) + (t * 2.0).sin()).sin() / f64::from(k)).sum();
+            let x = (0.12 * tones * (1.5 + (t * 3.0).sin()) / 2.5 + 0.1 * hiss) as f32;
+            std::iter::repeat_n(x, channels)
+        })
+        .collect()
+}
+
+fn watermark() -> SignalOp {
+    SignalOp::Watermark(WatermarkSpec {
+        payload: 0x0123_4567_89ab_cdef,
+        key: None,
+        strength: "default".into(),
+    })
+}
+
+fn payload(bytes: &[u8], secret: Option<&[u8]>) -> (State, Option<String>) {
+    let (limits, tools) = (Limits::default(), Tools::default());
+    let cx = RenderCx { limits: &limits, tools: &tools };
+    match FORMAT.observe(&bytes, &[Query::Watermark(secret)], &cx).unwrap().remove(0) {
+        Observation::Watermark { state, evidence, .. } => (state, evidence.and_then(|e| e.payload)),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn rich_wav(fmt: &[u8], seconds: f64) -> Vec<u8> {
+    let format = SampleFormat::parse(fmt).unwrap();
+    let mut data = Vec::new();
+    format.encode(&rich(format.rate, usize::from(format.channels), seconds), &mut data).unwrap();
+    form(&[chunk(*b"fmt ", fmt), chunk(*b"data", &data), chunk(*b"tail", b"kept")])
+}
+
+#[test]
+fn label_and_watermark_go_in_together_and_are_both_found() {
+    for f in [fmt(1, 2, 44_100, 16), fmt(3, 1, 16_000, 32)] {
+        let file = rich_wav(&f, 8.0);
+        for ops in [[label(TextPosition::Start), watermark()], [watermark(), label(TextPosition::End)]] {
+            let (out, placed) = render(&file, &ops).unwrap();
+            assert!(out.ends_with(b"tail\x04\0\0\0kept"));
+            assert_eq!(payload(&out, None), (State::Present, Some("0123456789abcdef".to_owned())));
+            assert_eq!(payload(&out, Some(b"another key")).0, State::Absent);
+            assert_eq!(state(&observe(&out, Query::Label(None))).0, State::Present);
+            assert_eq!(placed.len(), 2);
+            assert_eq!(matches!(placed[0], Placed::Label(_)), matches!(ops[0], SignalOp::Label(_)));
+        }
+        assert_eq!(payload(&file, None).0, State::Absent);
+    }
+}
+
+#[test]
+fn what_cannot_carry_a_watermark_is_refused_by_name() {
+    let f = fmt(1, 1, 16_000, 16);
+    let e = render(&rich_wav(&f, 2.0), &[watermark()]).unwrap_err();
+    assert!(e.to_string().contains("too short"), "{e}");
+    let silent = form(&[chunk(*b"fmt ", &f), chunk(*b"data", &vec![0; 160_000])]);
+    let e = render(&silent, &[watermark()]).unwrap_err();
+    assert!(e.to_string().contains("silence"), "{e}");
+    assert_eq!(payload(&rich_wav(&f, 1.0), None).0, State::NotChecked);
+    let SignalOp::Watermark(mut spec) = watermark() else { panic!() };
+    spec.strength = "enormous".into();
+    let e = render(&rich_wav(&f, 4.0), &[SignalOp::Watermark(spec)]).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Usage);
 }
 
 #[test]

@@ -1,0 +1,106 @@
+//! Sound to frames, through ffmpeg: the label alone, or a whole programme.
+
+use std::io::Write;
+
+use colophon_core::{Error, RenderCx, Result, Source, WatermarkRecord, WatermarkSpec};
+
+use super::frame::{Frames, Header};
+use super::info;
+use super::{ID, Mp3File};
+use crate::audible::Insert;
+use crate::decode::Sound;
+use crate::ffmpeg::Job;
+use crate::inaudible::Marker;
+use crate::view;
+
+/// Least bit rate of the label's frames per channel, kilobits per second: a tone needs no more.
+const LEAST_KBPS: u16 = 32;
+/// Samples the encoder puts in front, less the 529 that decoders run behind (LAME tag, field "delay").
+const DELAY: u64 = 576;
+
+/// The label as frames of the same version, rate and channels, none of which reaches back into another.
+///
+/// # Errors
+/// Those of the child process.
+pub(super) fn label(file: &Mp3File, insert: &Insert, cx: &RenderCx<'_>) -> Result<Vec<u8>> {
+    let h = file.first.header;
+    let samples: Vec<f32> =
+        insert.samples.iter().flat_map(|s| std::iter::repeat_n(*s, usize::from(h.channels))).collect();
+    let kbps = format!("{}k", h.kbps.max(LEAST_KBPS * h.channels));
+    let arguments =
+        ["-c:a", "libmp3lame", "-b:a", &kbps, "-reservoir", "0", "-write_xing", "0", "-id3v2_version", "0"];
+    let arguments = [&arguments[..], &["-f", "mp3"]].concat();
+    let frames = job(h, &arguments, cx).encode(|feed| feed.push(&samples))?;
+    check(&frames, h)?;
+    Ok(frames)
+}
+
+/// Writes the file anew with every sample passed through the watermark, at no lower bit rate and of the same length.
+///
+/// # Errors
+/// Those of the child process and of the watermark.
+pub(super) fn marked(
+    source: &dyn Source,
+    file: &Mp3File,
+    spec: &WatermarkSpec,
+    cx: &RenderCx<'_>,
+    out: &mut dyn Write,
+) -> Result<WatermarkRecord> {
+    let h = file.first.header;
+    let (count, bytes) = file.count(source)?;
+    let trim = file.info.as_ref().map_or(0, |(_, i)| u64::from(i.trim.0) + u64::from(i.trim.1));
+    let marker = Marker::new(ID, spec, h.rate, h.channels, (count * h.samples()).saturating_sub(trim))?;
+    let average = bytes as f64 * 8.0 * f64::from(h.rate) / (count * h.samples()).max(1) as f64 / 1000.0;
+    let kbps = format!("{}k", Header::rate_at_least(h.mpeg1, average));
+    let arguments =
+        ["-c:a", "libmp3lame", "-b:a", &kbps, "-write_xing", "0", "-id3v2_version", "0", "-f", "mp3"];
+    let mut decoder = file.decoder(source, cx.limits)?;
+    let (mut record, mut samples) = (None, 0_u64);
+    let frames = job(h, &arguments, cx).encode(|feed| {
+        let (mut marker, mut piece, mut ready) = (marker, Vec::new(), Vec::new());
+        while decoder.next_f32(&mut piece)? {
+            samples += (piece.len() / usize::from(h.channels)) as u64;
+            marker.push(&piece, &mut ready);
+            feed.push(&ready)?;
+            ready.clear();
+        }
+        record = Some(marker.finish(&mut ready)?);
+        feed.push(&ready)
+    })?;
+    let count = check(&frames, h)?;
+    let padding = (u64::from(count) * h.samples()).saturating_sub(DELAY + samples);
+    let describing = info::build(&frames, count, (DELAY as u16, padding.min(0xfff) as u16));
+    view::copy(source, 0..file.tag_end(), out)?;
+    out.write_all(&describing)?;
+    out.write_all(&frames)?;
+    view::copy(source, file.sound.end..source.len(), out)?;
+    record.ok_or_else(|| Error::unsupported(ID, "the sound could not be encoded"))
+}
+
+fn job<'a>(header: Header, arguments: &'a [&'a str], cx: &'a RenderCx<'_>) -> Job<'a> {
+    Job {
+        id: ID,
+        tool: cx.tools.ffmpeg.as_deref(),
+        rate: header.rate,
+        channels: header.channels,
+        arguments,
+        limits: cx.limits,
+    }
+}
+
+/// What comes back is checked like any other file: only whole frames of the right kind may go in. Their number.
+fn check(bytes: &[u8], like: Header) -> Result<u32> {
+    let mut frames = Frames::new(&bytes, 0..bytes.len() as u64);
+    let (mut end, mut count) = (0, 0);
+    while let Some(f) = frames.next()? {
+        if !f.header.alike(&like) || f.range.start != end {
+            break;
+        }
+        end = f.range.end;
+        count += 1;
+    }
+    if end == 0 || end != bytes.len() as u64 {
+        return Err(Error::unsupported(ID, "ffmpeg encoded the sound as something else than asked"));
+    }
+    Ok(count)
+}

@@ -1,0 +1,178 @@
+//! Listening: labels and watermarks in one pass.
+
+use colophon_core::{
+    Confidence, ErrorKind, LabelEvidence, LabelRecord, Observation, Query, Result, State, Why,
+};
+use colophon_label::rhythm::{Hit, Scanner};
+
+use crate::audible::{MAX_RATE_HZ, too_fast};
+use crate::decode::Sound;
+use crate::inaudible;
+use crate::watermark::Detector;
+
+/// How far from its recorded place a label may be heard and still be the one that was recorded, in seconds: codecs
+/// shift by their delay, containers by a frame.
+const TOLERANCE_S: f64 = 0.5;
+/// A label that begins before this second stands at the start.
+const START_S: f64 = 2.0;
+/// Sound heard before and behind a recorded place, in seconds.
+const AROUND_S: f64 = 2.0;
+
+/// Gives a sound from its start, as often as it is asked.
+pub(crate) type Open<'a> = dyn Fn() -> Result<Box<dyn Sound + 'a>> + 'a;
+
+/// Answers every query about a sound of about `seconds` (0 when unknown): labels where their record says first, then
+/// everything else in one pass over the whole.
+///
+/// # Errors
+/// Decoder errors other than a codec that is not known; `Key` for a bad secret.
+pub(crate) fn observe(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<Observation>> {
+    match answers(queries, seconds, open) {
+        Err(e) if e.kind() == ErrorKind::Unsupported => Ok(nothing(queries, Why::Undecodable)),
+        Err(e) if e.kind() == ErrorKind::Limit => Ok(nothing(queries, Why::Limit)),
+        other => other,
+    }
+}
+
+fn nothing(queries: &[Query<'_>], why: Why) -> Vec<Observation> {
+    let answer = |q: &Query<'_>| match q {
+        Query::Label(_) => {
+            Observation::Label { state: State::NotChecked, why: Some(why), evidence: None, confidence: None }
+        }
+        Query::Watermark(_) => inaudible::not_checked(why),
+        _ => Observation::Unsupported,
+    };
+    queries.iter().map(answer).collect()
+}
+
+/// A query on its way through the pass.
+enum Ear<'q> {
+    /// Answered at the recorded place.
+    Done(Observation),
+    /// Listens for labels.
+    Label(Option<&'q LabelRecord>),
+    /// Listens for a watermark.
+    Watermark { public: bool, detector: Option<Box<Detector>> },
+    /// Something that sound does not have.
+    None,
+}
+
+fn answers(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<Observation>> {
+    let mut ears = Vec::new();
+    for query in queries {
+        ears.push(match query {
+            Query::Label(record) => {
+                let record = record.filter(|r| r.form == "audible");
+                match at_record(record, open)? {
+                    Some(answer) => Ear::Done(answer),
+                    None => Ear::Label(record),
+                }
+            }
+            Query::Watermark(secret) => Ear::Watermark { public: secret.is_none(), detector: None },
+            _ => Ear::None,
+        });
+    }
+    let mut hits = Vec::new();
+    if ears.iter().any(|e| matches!(e, Ear::Label(_) | Ear::Watermark { .. })) {
+        let mut sound = open()?;
+        let labels = ears.iter().any(|e| matches!(e, Ear::Label(_)));
+        let mut scanner = if labels { Some(scanner(&*sound)?) } else { None };
+        let (mut samples, mut mono) = (Vec::new(), Vec::new());
+        let mut first = true;
+        while sound.next_f32(&mut samples)? {
+            if std::mem::take(&mut first) {
+                for (ear, query) in ears.iter_mut().zip(queries) {
+                    if let (Ear::Watermark { detector, .. }, Query::Watermark(secret)) = (ear, query) {
+                        *detector = inaudible::detector(*secret, sound.rate(), sound.channels(), seconds)?
+                            .map(Box::new);
+                    }
+                }
+            }
+            if let Some(scanner) = &mut scanner {
+                mix(&samples, sound.channels(), &mut mono);
+                scanner.push(&mono);
+            }
+            for ear in &mut ears {
+                if let Ear::Watermark { detector: Some(d), .. } = ear {
+                    d.push(&samples);
+                }
+            }
+        }
+        hits = scanner.map(Scanner::finish).unwrap_or_default();
+    }
+    let answer = |ear| match ear {
+        Ear::Done(answer) => answer,
+        Ear::Label(record) => {
+            let state = match (hits.is_empty(), record) {
+                (false, _) => State::Present,
+                (true, Some(_)) => State::Invalid,
+                (true, None) => State::Absent,
+            };
+            heard(state, record, &hits)
+        }
+        Ear::Watermark { public, detector } => inaudible::answer(detector.map(|d| *d), public),
+        Ear::None => Observation::Unsupported,
+    };
+    Ok(ears.into_iter().map(answer).collect())
+}
+
+/// The label of a record, when it is heard at its place.
+fn at_record(record: Option<&LabelRecord>, open: &Open<'_>) -> Result<Option<Observation>> {
+    let Some(span) = record.and_then(|r| r.span) else { return Ok(None) };
+    let mut sound = open()?;
+    let from = span.start_s - AROUND_S;
+    // A container that cannot go there says nothing about the label: everything is heard then.
+    let from = if from > 1.0 { sound.seek(from).unwrap_or(f64::NAN) } else { 0.0 };
+    if from.is_nan() {
+        return Ok(None);
+    }
+    let mut scanner = scanner(&*sound)?;
+    let (mut samples, mut mono) = (Vec::new(), Vec::new());
+    let mut at = from;
+    while at < span.start_s + span.duration_s + AROUND_S && sound.next_f32(&mut samples)? {
+        mix(&samples, sound.channels(), &mut mono);
+        scanner.push(&mono);
+        at += mono.len() as f64 / f64::from(sound.rate());
+    }
+    let mut hits = scanner.finish();
+    for h in &mut hits {
+        h.start_s += from;
+        h.end_s += from;
+    }
+    let there = hits.iter().any(|h| (h.start_s - span.start_s).abs() <= TOLERANCE_S);
+    Ok(there.then(|| heard(State::Present, record, &hits)))
+}
+
+fn scanner(sound: &dyn Sound) -> Result<Scanner> {
+    if sound.rate() > MAX_RATE_HZ {
+        return Err(too_fast(sound.rate()));
+    }
+    Ok(Scanner::new(sound.rate()))
+}
+
+fn mix(samples: &[f32], channels: u16, mono: &mut Vec<f32>) {
+    let channels = usize::from(channels.max(1));
+    mono.clear();
+    mono.extend(samples.chunks_exact(channels).map(|f| f.iter().sum::<f32>() / channels as f32));
+}
+
+fn heard(state: State, record: Option<&LabelRecord>, hits: &[Hit]) -> Observation {
+    let best = hits.iter().map(|h| h.score).reduce(f32::max);
+    Observation::Label {
+        state,
+        why: None,
+        evidence: (best.is_some() || record.is_some()).then(|| LabelEvidence {
+            // A rhythm has no words.
+            text: None,
+            method: "rhythm".to_owned(),
+            record: record.cloned(),
+            height_ratio: None,
+            seen: hits.iter().map(|h| (h.start_s, h.end_s)).collect(),
+            position: hits.first().map(|h| match h.start_s {
+                s if s < START_S => "start of the sound".to_owned(),
+                s => format!("{s:.1} s into the sound"),
+            }),
+        }),
+        confidence: best.map(|score| Confidence { score: f64::from(score), log10_p: None, threshold: 0.0 }),
+    }
+}
