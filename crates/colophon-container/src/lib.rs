@@ -10,6 +10,7 @@ pub mod exif;
 pub mod flac;
 pub mod id3;
 pub mod jpeg;
+pub mod ogg;
 pub mod png;
 pub mod riff;
 pub mod vorbis_comment;
