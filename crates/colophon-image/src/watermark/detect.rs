@@ -1,0 +1,283 @@
+//! Reading the mark.
+
+use super::demodulate::Demodulator;
+use super::embed::MIN_SIDE;
+use super::pixels::Pixels;
+use super::plane::{Plane, Working, reduce};
+use super::registered::Registered;
+use super::schedule::Schedule;
+use super::search::{Candidate, Matrix, Search, Templates};
+use super::spectrum::{PeakMap, Spectrum, side};
+use super::whiten::Whitener;
+use colophon_signal::fft2::SizeError;
+use colophon_signal::key::MarkKey;
+use std::sync::OnceLock;
+
+/// A word counts when the bound on the chance of a false one, over all words and search steps, is below 10 to this.
+pub(crate) const THRESHOLD: f64 = -12.0;
+/// The reader works on pictures reduced to this geometric mean of the sides and this longer side.
+const WORKING_SIDE: f64 = 720.0;
+const WORKING_LENGTH: f64 = 1000.0;
+/// Shortest side, after reduction, that is looked at.
+const SMALLEST: usize = 64;
+/// Geometric mean of the sides up to which chroma is read at full working size; above, at half.
+const CHROMA_SIDE: f64 = 400.0;
+
+/// How hard to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Every change that keeps straight angles, and small shears.
+    #[default]
+    Default,
+    /// Also rotation together with a change of aspect, and strong perspective: several times slower when nothing is there.
+    Deep,
+}
+
+/// Options of [`Reader::detect`].
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct DetectOptions {
+    /// How hard to look.
+    pub effort: Effort,
+}
+
+impl DetectOptions {
+    /// Options with the given effort.
+    pub fn with_effort(effort: Effort) -> Self {
+        Self { effort }
+    }
+}
+
+/// Which part of the mark was read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Layer {
+    /// The layer tied to the frame: the picture shows the whole of what was marked, at any size.
+    Registered,
+    /// The lattice.
+    Lattice(Geometry),
+}
+
+/// How the picture lies relative to the one that was marked, as far as a periodic mark can tell.
+///
+/// The position of the picture in the original is known only up to whole tiles and therefore not given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Geometry {
+    /// Counter-clockwise rotation in degrees, from -90 to 90: a turn by 180 degrees is not told apart.
+    pub rotation_deg: f64,
+    /// Period of the tile along the picture's x and y axis before rotation, in pixels of this picture.
+    pub period: (f64, f64),
+    /// Mirrored left to right.
+    pub mirrored: bool,
+}
+
+/// Why a picture could not be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotChecked {
+    /// Too few pixels for a mark to be told from chance; nothing found means nothing.
+    TooSmall,
+    /// One side is more than a few thousand times the other.
+    Elongated,
+}
+
+/// The answer of a reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Detection {
+    /// A mark of this key is there.
+    pub found: bool,
+    /// Its payload; `None` unless `found`.
+    pub payload: Option<u64>,
+    /// Strength of the best word: cosine fit in deviations. About 10 to 13 where nothing is there, since the best of
+    /// 2^64 words always fits a little.
+    pub z: f64,
+    /// Upper bound, as log10, of the chance that an unmarked picture gives a word this good. 0 if no word was read.
+    pub log10_p: f64,
+    /// Where the payload was read from, if found.
+    pub layer: Option<Layer>,
+    /// Set when nothing was found and the picture could not be judged.
+    pub not_checked: Option<NotChecked>,
+}
+
+impl Detection {
+    const NOTHING: Self =
+        Self { found: false, payload: None, z: 0.0, log10_p: 0.0, layer: None, not_checked: None };
+}
+
+/// Reads marks of one key. Keeps the key's tables, so reading many pictures costs less than calling [`detect`] for each.
+#[derive(Debug)]
+pub struct Reader {
+    schedule: Schedule,
+    registered: Registered,
+    templates: OnceLock<Result<Templates, SizeError>>,
+}
+
+/// Looks for a mark of `key` once; see [`Reader::detect`].
+pub fn detect(pixels: &Pixels<'_>, key: &MarkKey, options: &DetectOptions) -> Detection {
+    Reader::new(key).detect(pixels, options)
+}
+
+impl Reader {
+    /// A reader for `key`.
+    pub fn new(key: &MarkKey) -> Self {
+        Self { schedule: Schedule::new(key), registered: Registered::new(), templates: OnceLock::new() }
+    }
+
+    /// Looks for a mark. Any size is accepted; working memory stays below 64 MiB plus a few rows.
+    pub fn detect(&self, pixels: &Pixels<'_>, options: &DetectOptions) -> Detection {
+        let layout = pixels.layout();
+        let unjudged = |why| Detection { not_checked: Some(why), ..Detection::NOTHING };
+        if layout.width.min(layout.height) < SMALLEST {
+            return unjudged(NotChecked::TooSmall);
+        }
+        let Some((width, height)) = working_size(layout.width, layout.height) else {
+            return unjudged(NotChecked::Elongated);
+        };
+        let working = reduce(pixels, width, height, true);
+        let mut result = Detection::NOTHING;
+        if let Some(reading) = self.registered.read(&working.luma, &self.schedule) {
+            result.offer(reading.payload, reading.z, reading.log10_p, Layer::Registered);
+        }
+        if !result.found {
+            // the sizes were checked, so transforms do not fail; if one did, the lattice stays unread
+            if let Ok(mut lattice) = LatticeReading::new(self, working) {
+                let _ = lattice.run(options.effort, &mut result);
+            }
+        }
+        if !result.found && layout.width.min(layout.height) < MIN_SIDE {
+            result.not_checked = Some(NotChecked::TooSmall);
+        }
+        result
+    }
+
+    fn templates(&self) -> Result<&Templates, SizeError> {
+        self.templates.get_or_init(|| Templates::new(&self.schedule)).as_ref().map_err(|&e| e)
+    }
+}
+
+impl Detection {
+    /// Takes a reading if it is the best so far.
+    fn offer(&mut self, payload: u64, z: f64, log10_p: f64, layer: Layer) {
+        if self.found || (log10_p, -z) >= (self.log10_p, -self.z) && self.z > 0.0 {
+            return;
+        }
+        let found = log10_p < THRESHOLD;
+        *self = Self {
+            found,
+            payload: found.then_some(payload),
+            z,
+            log10_p,
+            layer: found.then_some(layer),
+            not_checked: None,
+        };
+    }
+}
+
+/// Working size of a picture; `None` if it is too elongated to be reduced sensibly.
+fn working_size(width: usize, height: usize) -> Option<(usize, usize)> {
+    let (w, h) = (width as f64, height as f64);
+    let scale = (WORKING_SIDE / (w * h).sqrt()).min(WORKING_LENGTH / w.max(h)).min(1.0);
+    let size = |n: f64| (n * scale).round() as usize;
+    (size(w).min(size(h)) >= SMALLEST / 2).then_some((size(w), size(h)))
+}
+
+/// The lattice layer of one picture.
+struct LatticeReading<'a> {
+    reader: &'a Reader,
+    luma: Spectrum,
+    chroma: Option<Spectrum>,
+    map: PeakMap,
+    scale: (f64, f64),
+}
+
+impl<'a> LatticeReading<'a> {
+    fn new(reader: &'a Reader, working: Working) -> Result<Self, SizeError> {
+        let (width, height) = (working.luma.width, working.luma.height);
+        let sides = (side(width).ok_or(SizeError)?, side(height).ok_or(SizeError)?);
+        let centre = ((width - 1) as f64 / 2.0, (height - 1) as f64 / 2.0);
+        let mut whitener = Whitener::new();
+        let mut channel = |plane: &Plane, halved: bool| -> Result<Spectrum, SizeError> {
+            let flat = whitener.run(plane);
+            if halved {
+                // pixel j of the half-size channel covers 2 j and 2 j + 1
+                let middle = ((centre.0 - 0.5) / 2.0, (centre.1 - 0.5) / 2.0);
+                Spectrum::new(flat, (sides.0 / 2, sides.1 / 2), 0.5, middle)
+            } else {
+                Spectrum::new(flat, sides, 1.0, centre)
+            }
+        };
+        let luma = channel(&working.luma, false)?;
+        let chroma = match &working.chroma {
+            Some(plane) if (width as f64 * height as f64).sqrt() > CHROMA_SIDE => {
+                Some(channel(&plane.halved(), true)?)
+            }
+            Some(plane) => Some(channel(plane, false)?),
+            None => None,
+        };
+        let mut map = luma.map.clone();
+        if let Some(chroma) = &chroma {
+            map.add(&chroma.map);
+        }
+        Ok(Self { reader, luma, chroma, map, scale: working.scale })
+    }
+
+    fn run(&mut self, effort: Effort, result: &mut Detection) -> Result<(), SizeError> {
+        let templates = self.reader.templates()?;
+        let mut search = Search::new(&self.map, &self.reader.schedule);
+        let mut demodulator = Demodulator::new(&self.reader.schedule)?;
+        let spectra: Vec<&Spectrum> = std::iter::once(&self.luma).chain(&self.chroma).collect();
+        let mut attempt = |candidates: Vec<Candidate>,
+                           search: &Search<'_>,
+                           take: usize,
+                           result: &mut Detection| {
+            let mut refined: Vec<Candidate> =
+                candidates.into_iter().map(|c| search.refine(c, &[0.004, 0.002, 0.001, 0.0005])).collect();
+            refined.sort_by(|a, b| b.score.total_cmp(&a.score));
+            for candidate in refined.into_iter().take(take) {
+                if let Some(reading) = demodulator.read(&spectra, candidate.matrix)? {
+                    let layer = Layer::Lattice(geometry(candidate.matrix, self.scale));
+                    result.offer(reading.payload, reading.z, reading.log10_p, layer);
+                    if result.found {
+                        break;
+                    }
+                }
+            }
+            Ok::<(), SizeError>(())
+        };
+        let straight = search.similar(templates, false, 8)?;
+        attempt(straight, &search, 3, result)?;
+        if !result.found {
+            let mirrored = search.similar(templates, true, 6)?;
+            attempt(mirrored, &search, 2, result)?;
+        }
+        if !result.found {
+            let stretched = search.stretched(&self.reader.schedule, 5)?;
+            attempt(stretched, &search, 2, result)?;
+        }
+        let _ = effort;
+        Ok(())
+    }
+}
+
+/// What a matrix in working pixels says about the picture.
+fn geometry(matrix: Matrix, scale: (f64, f64)) -> Geometry {
+    // frequencies per picture pixel
+    let [[a, b], [c, d]] = [matrix[0].map(|v| v * scale.0), matrix[1].map(|v| v * scale.1)];
+    let mirrored = a * d - b * c < 0.0;
+    let (a, c) = if mirrored { (-a, -c) } else { (a, c) };
+    // picture rows grow downwards, so a positive angle here is clockwise
+    let rotation = -(c - b).atan2(a + d).to_degrees();
+    let rotation = if rotation > 90.0 {
+        rotation - 180.0
+    } else if rotation <= -90.0 {
+        rotation + 180.0
+    } else {
+        rotation
+    };
+    Geometry {
+        rotation_deg: rotation,
+        period: (1.0 / a.hypot(c).max(1e-9), 1.0 / b.hypot(d).max(1e-9)),
+        mirrored,
+    }
+}

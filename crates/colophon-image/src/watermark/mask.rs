@@ -1,0 +1,204 @@
+//! How much mark a place hides: local texture, brightness, and the edges it must not leak from.
+
+use super::pixels::{Pixels, Row};
+use super::plane::{LUMA, Plane, mix};
+
+/// Mask in flat places, its growth with texture, and its ceiling, in grey levels per unit of gain.
+const FLOOR: f32 = 1.2;
+const SLOPE: f32 = 0.45;
+const EXPONENT: f32 = 0.75;
+const CEILING: f32 = 6.0;
+/// Texture (deviation in grey levels) beyond which nothing is gained.
+const TEXTURE_CAP: f32 = 40.0;
+
+/// The gain in perfectly flat places per unit of gain: what a cap on flat zones divides by.
+pub(crate) const FLAT: f32 = FLOOR;
+
+/// The mask on a grid of cells, and what was learnt on the way.
+#[derive(Debug)]
+pub(crate) struct Mask {
+    cells: Plane,
+    /// Side of a cell in pixels.
+    cell: usize,
+    /// Mean of the squared mask over the picture.
+    pub(crate) energy: f64,
+    /// Every pixel has equal red, green and blue.
+    pub(crate) grey: bool,
+    /// Share of pixels that are not fully transparent.
+    pub(crate) visible: f64,
+}
+
+impl Mask {
+    /// Measures a picture; `scale` is the tile period divided by 128 and sets the size of the neighbourhood.
+    pub(crate) fn measure(pixels: &Pixels<'_>, scale: f64) -> Self {
+        let cell = ((1.5 * scale).round() as usize).max(1);
+        let Statistics { mean, mut texture, grey, visible } = statistics(pixels, cell);
+        let window = radius(3.0 * scale / cell as f64);
+        texture.blur(window);
+        let mut level = mean.clone();
+        level.blur(window);
+        // variance in the window, less what a plain slope of brightness accounts for: a sky is smooth though it is not even
+        // (the three means have variance r (r + 1), a cell itself 1/12)
+        let spread = (window * (window + 1)) as f32 + 1.0 / 12.0;
+        for y in 0..texture.height {
+            for x in 0..texture.width {
+                let at = y * texture.width + x;
+                let variance = texture.data[at] - level.data[at].powi(2);
+                texture.data[at] = (variance - spread * slope_squared(&level, x, y)).max(0.0).sqrt();
+            }
+        }
+        let mut inner = texture.clone();
+        inner.erode(((2.5 * scale / cell as f64).round() as usize).max(1));
+        inner.blur(window);
+        level = mean;
+        level.blur(radius(2.0 * scale / cell as f64));
+        let mut cells = inner;
+        for ((m, &v), &l) in cells.data.iter_mut().zip(&texture.data).zip(&level.data) {
+            let activity = 0.7 * *m + 0.3 * v;
+            let hidden = (FLOOR + SLOPE * activity.min(TEXTURE_CAP).powf(EXPONENT)).min(CEILING);
+            let luma = l + 128.0;
+            let dark = 0.75 + 0.25 * (luma / 60.0).clamp(0.0, 1.0);
+            let bright = 1.0 - 0.25 * ((luma - 225.0) / 30.0).clamp(0.0, 1.0);
+            *m = hidden * dark * bright;
+        }
+        let energy =
+            cells.data.iter().map(|&m| f64::from(m * m)).sum::<f64>() / cells.data.len().max(1) as f64;
+        Self { cells, cell, energy, grey, visible }
+    }
+
+    /// The mask along pixel row `y`, interpolated between cell centres.
+    pub(crate) fn row(&self, y: usize, between: &mut Vec<f32>, out: &mut [f32]) {
+        let (w, h) = (self.cells.width, self.cells.height);
+        let (top, share) = position(y, self.cell, h);
+        let bottom = (top + 1).min(h - 1);
+        let (a, b) = (&self.cells.data[top * w..][..w], &self.cells.data[bottom * w..][..w]);
+        between.clear();
+        between.extend(a.iter().zip(b).map(|(&a, &b)| a + share * (b - a)));
+        expand(between, self.cell, out);
+    }
+}
+
+/// Index of the cell centre at or before pixel `i`, and how far along to the next one it lies.
+fn position(i: usize, cell: usize, cells: usize) -> (usize, f32) {
+    let at = ((i as f32 + 0.5) / cell as f32 - 0.5).clamp(0.0, (cells - 1) as f32);
+    (at as usize, at.fract())
+}
+
+/// Linear interpolation of values at cell centres to pixels.
+fn expand(values: &[f32], cell: usize, out: &mut [f32]) {
+    if cell == 1 {
+        let n = out.len().min(values.len());
+        out[..n].copy_from_slice(&values[..n]);
+        return;
+    }
+    let lead = cell / 2;
+    let inverse = 1.0 / cell as f32;
+    // where pixel `lead` lies between the first two centres
+    let start = (lead as f32 + 0.5) * inverse - 0.5;
+    let (head, body) = out.split_at_mut(lead.min(out.len()));
+    head.fill(values[0]);
+    for (i, run) in body.chunks_mut(cell).enumerate() {
+        let a = values[i.min(values.len() - 1)];
+        let b = values[(i + 1).min(values.len() - 1)];
+        for (j, o) in run.iter_mut().enumerate() {
+            *o = a + (b - a) * (start + j as f32 * inverse);
+        }
+    }
+}
+
+/// Radius of three moving means that come closest to a Gaussian of deviation `sigma`.
+fn radius(sigma: f64) -> usize {
+    ((0.25 + sigma * sigma).sqrt() - 0.5).round().max(1.0) as usize
+}
+
+fn slope_squared(plane: &Plane, x: usize, y: usize) -> f32 {
+    let (w, h) = (plane.width, plane.height);
+    let at = |x: usize, y: usize| plane.data[y * w + x];
+    let dx = (at((x + 1).min(w - 1), y) - at(x.saturating_sub(1), y)) * 0.5;
+    let dy = (at(x, (y + 1).min(h - 1)) - at(x, y.saturating_sub(1))) * 0.5;
+    dx * dx + dy * dy
+}
+
+struct Statistics {
+    /// Mean luma per cell, less 128.
+    mean: Plane,
+    /// Mean of the square of luma less 128, per cell.
+    texture: Plane,
+    grey: bool,
+    visible: f64,
+}
+
+fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
+    let layout = pixels.layout();
+    let (w, h) = (layout.width.div_ceil(cell), layout.height.div_ceil(cell));
+    let (mut mean, mut texture) = (Plane::new(w, h), Plane::new(w, h));
+    let mut row = Row::new(layout);
+    let mut line = vec![0f32; layout.width];
+    let (mut grey, mut seen) = (true, 0usize);
+    for y in 0..layout.height {
+        pixels.load(y, &mut row);
+        mix(&row, LUMA, 128.0, &mut line);
+        if grey && layout.colours() == 3 {
+            grey = row.red == row.green && row.green == row.blue;
+        }
+        seen +=
+            if layout.has_alpha() { row.alpha.iter().filter(|&&a| a > 0.0).count() } else { layout.width };
+        let from = y / cell * w;
+        let sums = mean.data[from..from + w].iter_mut().zip(&mut texture.data[from..from + w]);
+        for ((m, t), run) in sums.zip(line.chunks(cell)) {
+            for &v in run {
+                *m += v - 128.0;
+                *t += (v - 128.0) * (v - 128.0);
+            }
+        }
+    }
+    for (y, (m_row, t_row)) in mean.data.chunks_exact_mut(w).zip(texture.data.chunks_exact_mut(w)).enumerate()
+    {
+        let rows = cell.min(layout.height - y * cell);
+        for (x, (m, t)) in m_row.iter_mut().zip(t_row).enumerate() {
+            let scale = 1.0 / (rows * cell.min(layout.width - x * cell)) as f32;
+            (*m, *t) = (*m * scale, *t * scale);
+        }
+    }
+    Statistics { mean, texture, grey, visible: seen as f64 / (layout.width * layout.height) as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask_of(picture: impl Fn(usize, usize) -> u8) -> Vec<f32> {
+        let data: Vec<u8> = (0..256 * 256).map(|i| picture(i % 256, i / 256)).collect();
+        let pixels = Pixels::packed8(&data, 256, 256, 1).unwrap();
+        let mask = Mask::measure(&pixels, 1.0);
+        let mut row = vec![0.0; 256];
+        mask.row(128, &mut Vec::new(), &mut row);
+        row
+    }
+
+    #[test]
+    fn flat_and_sloping_places_get_the_floor() {
+        let floor = |m: &[f32]| m[40..216].iter().all(|&v| (v - FLOOR).abs() < 0.1);
+        assert!(floor(&mask_of(|_, _| 128)));
+        let ramp = mask_of(|x, _| (40 + x / 2) as u8);
+        assert!(ramp[40..216].iter().all(|&v| v < FLOOR + 0.5), "{ramp:?}");
+    }
+
+    #[test]
+    fn texture_gets_more_and_an_edge_does_not_leak() {
+        let noise = |x: usize, y: usize| (x * 7919 + y * 104_729 + x * y * 31) % 61;
+        let busy = mask_of(|x, y| (90 + noise(x, y)) as u8);
+        assert!(busy[128] > 2.0 * FLOOR);
+        // flat on the left, busy on the right: 12 pixels inside the flat side the floor holds
+        let edge = mask_of(|x, y| if x < 128 { 90 } else { (90 + noise(x, y)) as u8 });
+        assert!(edge[112] < FLOOR + 0.3, "{}", edge[112]);
+        assert!(edge[180] > 2.0 * FLOOR);
+    }
+
+    #[test]
+    fn interpolation_meets_the_cell_centres() {
+        let mut out = [0.0; 12];
+        expand(&[0.0, 3.0, 6.0, 9.0], 3, &mut out);
+        assert_eq!(out, [0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 9.0]);
+    }
+}

@@ -1,0 +1,307 @@
+//! One channel of a picture as numbers, and the filters the mark needs on it.
+
+use super::pixels::{Pixels, Row};
+
+/// A picture of one channel, row after row without gaps.
+#[derive(Clone, Debug)]
+pub(crate) struct Plane {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) data: Vec<f32>,
+}
+
+/// Weights of red, green and blue in luma (ITU-R BT.601).
+pub(crate) const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+/// Weights of red, green and blue in the green-magenta difference the reader looks at beside luma.
+pub(crate) const CHROMA: [f32; 3] = [-0.5, 1.0, -0.5];
+
+/// Luma and, for colour pictures, the green-magenta difference, at the reader's working size.
+#[derive(Debug)]
+pub(crate) struct Working {
+    pub(crate) luma: Plane,
+    pub(crate) chroma: Option<Plane>,
+    /// Working pixels per picture pixel, along x and y.
+    pub(crate) scale: (f64, f64),
+}
+
+impl Plane {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        Self { width, height, data: vec![0.0; width * height] }
+    }
+
+    pub(crate) fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.data.chunks_exact(self.width)
+    }
+
+    /// Mean of every 2 x 2 block; a last odd row or column is dropped.
+    pub(crate) fn halved(&self) -> Self {
+        let (width, height) = (self.width / 2, self.height / 2);
+        let mut half = Self::new(width, height);
+        for (out, pair) in half.data.chunks_exact_mut(width).zip(self.data.chunks_exact(2 * self.width)) {
+            let (upper, lower) = pair.split_at(self.width);
+            for ((o, a), b) in out.iter_mut().zip(upper.chunks_exact(2)).zip(lower.chunks_exact(2)) {
+                *o = (a[0] + a[1] + b[0] + b[1]) * 0.25;
+            }
+        }
+        half
+    }
+
+    /// Three passes of a moving mean of `2 * radius + 1` samples along both axes: close to a Gaussian of deviation
+    /// `sqrt(radius * (radius + 1))`. Borders repeat.
+    pub(crate) fn blur(&mut self, radius: usize) {
+        let mut spare = vec![0.0; self.data.len()];
+        for _ in 0..3 {
+            self.mean_filter(radius, &mut spare);
+        }
+    }
+
+    /// One pass of a moving mean over a square of side `2 * radius + 1`.
+    pub(crate) fn mean_filter(&mut self, radius: usize, spare: &mut [f32]) {
+        let (w, h) = (self.width, self.height);
+        if w == 0 || h == 0 || radius == 0 {
+            return;
+        }
+        let scale = 1.0 / ((2 * radius + 1) * (2 * radius + 1)) as f32;
+        for (line, out) in self.data.chunks_exact(w).zip(spare.chunks_exact_mut(w)) {
+            moving_sum(line, radius, out);
+        }
+        // sums down the columns, one row at a time; restarted now and then so that rounding does not build up
+        let row = |y: isize| -> usize { y.clamp(0, h as isize - 1) as usize * w };
+        let mut sums = vec![0f32; w];
+        for y in 0..h {
+            if y % 64 == 0 {
+                sums.fill(0.0);
+                for dy in -(radius as isize)..=radius as isize {
+                    let from = row(y as isize + dy);
+                    sums.iter_mut().zip(&spare[from..from + w]).for_each(|(s, &v)| *s += v);
+                }
+            } else {
+                let (new, old) = (row((y + radius) as isize), row(y as isize - 1 - radius as isize));
+                let pair = spare[new..new + w].iter().zip(&spare[old..old + w]);
+                sums.iter_mut().zip(pair).for_each(|(s, (&n, &o))| *s += n - o);
+            }
+            self.data[y * w..(y + 1) * w].iter_mut().zip(&sums).for_each(|(d, &s)| *d = s * scale);
+        }
+    }
+
+    /// The smallest value in a square of side `2 * radius + 1` around every sample.
+    pub(crate) fn erode(&mut self, radius: usize) {
+        let (w, h) = (self.width, self.height);
+        let mut rows = vec![0f32; w * h];
+        for (line, out) in self.data.chunks_exact(w).zip(rows.chunks_exact_mut(w)) {
+            for (x, o) in out.iter_mut().enumerate() {
+                let near = &line[x.saturating_sub(radius)..(x + radius + 1).min(w)];
+                *o = near.iter().fold(f32::INFINITY, |a, &b| a.min(b));
+            }
+        }
+        for y in 0..h {
+            let out = &mut self.data[y * w..(y + 1) * w];
+            out.fill(f32::INFINITY);
+            for near in rows[y.saturating_sub(radius) * w..(y + radius + 1).min(h) * w].chunks_exact(w) {
+                out.iter_mut().zip(near).for_each(|(o, &v)| *o = o.min(v));
+            }
+        }
+    }
+}
+
+/// Sum of `2 * radius + 1` neighbours along a line whose ends repeat.
+fn moving_sum(line: &[f32], radius: usize, out: &mut [f32]) {
+    let last = line.len() - 1;
+    let at = |i: isize| line[i.clamp(0, last as isize) as usize];
+    let mut sum = 0f32;
+    for (x, o) in out.iter_mut().enumerate() {
+        let (x, r) = (x as isize, radius as isize);
+        if x % 64 == 0 {
+            sum = (x - r..=x + r).map(at).sum();
+        } else if x > r && x + r <= last as isize {
+            sum += line[(x + r) as usize] - line[(x - r - 1) as usize];
+        } else {
+            sum += at(x + r) - at(x - r - 1);
+        }
+        *o = sum;
+    }
+}
+
+/// Reads a picture at a working size of `width` x `height` (each at most the picture's) by averaging areas.
+/// Transparent pixels count as mid grey.
+pub(crate) fn reduce(pixels: &Pixels<'_>, width: usize, height: usize, with_chroma: bool) -> Working {
+    let layout = pixels.layout();
+    let scale = (width as f64 / layout.width as f64, height as f64 / layout.height as f64);
+    let with_chroma = with_chroma && layout.colours() == 3;
+    let mut row = Row::new(layout);
+    let mut luma = Reducer::new(layout.width, layout.height, width, height);
+    let mut chroma = with_chroma.then(|| Reducer::new(layout.width, layout.height, width, height));
+    let mut line = vec![0f32; layout.width];
+    for y in 0..layout.height {
+        pixels.load(y, &mut row);
+        mix(&row, LUMA, 128.0, &mut line);
+        luma.push(&line);
+        if let Some(chroma) = &mut chroma {
+            mix(&row, CHROMA, 0.0, &mut line);
+            chroma.push(&line);
+        }
+    }
+    Working { luma: luma.finish(), chroma: chroma.map(Reducer::finish), scale }
+}
+
+/// Weighted sum of the colours of a row, transparent pixels drawn towards `ground`.
+pub(crate) fn mix(row: &Row, weights: [f32; 3], ground: f32, line: &mut [f32]) {
+    let [wr, wg, wb] = weights;
+    let colours = row.red.iter().zip(&row.green).zip(&row.blue);
+    for (out, ((&r, &g), &b)) in line.iter_mut().zip(colours) {
+        *out = wr * r + wg * g + wb * b;
+    }
+    for (out, &a) in line.iter_mut().zip(&row.alpha) {
+        *out = ground + (*out - ground) * a;
+    }
+}
+
+/// Area average fed row by row, so that the full-size channel never exists.
+#[derive(Debug)]
+pub(crate) struct Reducer {
+    source: (usize, usize),
+    out: Plane,
+    /// Columns of the source under each target column: first index, weights of the first and last, count.
+    spans: Vec<Span>,
+    sums: Vec<f32>,
+    next_source: usize,
+    next_target: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    first: usize,
+    last: usize,
+    first_weight: f32,
+    last_weight: f32,
+}
+
+impl Span {
+    fn of(index: usize, targets: usize, sources: usize) -> Self {
+        let ratio = sources as f64 / targets as f64;
+        let (start, end) = (index as f64 * ratio, ((index + 1) as f64 * ratio).min(sources as f64));
+        let first = (start as usize).min(sources - 1);
+        let last = ((end.ceil() as usize).max(1) - 1).clamp(first, sources - 1);
+        if first == last {
+            return Self { first, last, first_weight: 1.0, last_weight: 0.0 };
+        }
+        let norm = 1.0 / ratio;
+        let first_weight = ((first + 1) as f64 - start) * norm;
+        Self {
+            first,
+            last,
+            first_weight: first_weight as f32,
+            last_weight: ((end - last as f64) * norm) as f32,
+        }
+    }
+}
+
+impl Reducer {
+    /// From `source_width` x `source_height` to `width` x `height`; also enlarges, by repeating.
+    pub(crate) fn new(source_width: usize, source_height: usize, width: usize, height: usize) -> Self {
+        Self {
+            source: (source_width, source_height),
+            out: Plane::new(width, height),
+            spans: (0..width).map(|x| Span::of(x, width, source_width)).collect(),
+            sums: vec![0.0; source_width],
+            next_source: 0,
+            next_target: 0,
+        }
+    }
+
+    /// Takes the next source row.
+    pub(crate) fn push(&mut self, line: &[f32]) {
+        let (y, height) = (self.next_source, self.out.height);
+        self.next_source += 1;
+        let inner = (height as f64 / self.source.1 as f64) as f32;
+        while self.next_target < height {
+            let span = Span::of(self.next_target, height, self.source.1);
+            if y < span.first {
+                break;
+            }
+            let weight = if y == span.first {
+                span.first_weight
+            } else if y == span.last {
+                span.last_weight
+            } else {
+                inner
+            };
+            if y == span.first {
+                self.sums.iter_mut().zip(line).for_each(|(s, &v)| *s = v * weight);
+            } else {
+                self.sums.iter_mut().zip(line).for_each(|(s, &v)| *s += v * weight);
+            }
+            if y < span.last {
+                break;
+            }
+            self.emit();
+            // the same source row may also begin the next target row
+        }
+    }
+
+    fn emit(&mut self) {
+        let width = self.out.width;
+        let inner = (width as f64 / self.source.0 as f64) as f32;
+        let line = &mut self.out.data[self.next_target * width..][..width];
+        for (out, span) in line.iter_mut().zip(&self.spans) {
+            let mut sum = self.sums[span.first] * span.first_weight;
+            if span.last > span.first {
+                sum += self.sums[span.first + 1..span.last].iter().sum::<f32>() * inner;
+                sum += self.sums[span.last] * span.last_weight;
+            }
+            *out = sum;
+        }
+        self.next_target += 1;
+    }
+
+    /// The reduced channel, once every source row was given.
+    pub(crate) fn finish(self) -> Plane {
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn area_means_keep_the_mean_and_ramps() {
+        for (sw, sh, w, h) in [(7, 5, 3, 2), (100, 37, 33, 37), (8, 8, 4, 2), (5, 4, 5, 4), (3, 2, 7, 5)] {
+            let mut reducer = Reducer::new(sw, sh, w, h);
+            for y in 0..sh {
+                let line: Vec<f32> = (0..sw).map(|x| 3.0 + x as f32 + 10.0 * y as f32).collect();
+                reducer.push(&line);
+            }
+            let plane = reducer.finish();
+            let mean = plane.data.iter().sum::<f32>() / plane.data.len() as f32;
+            let want = 3.0 + (sw as f32 - 1.0) / 2.0 + 5.0 * (sh as f32 - 1.0);
+            let enlarged = w > sw || h > sh;
+            assert!(
+                (mean - want).abs() < if enlarged { 0.8 } else { 1e-2 },
+                "{sw}x{sh}: {mean} is not {want}"
+            );
+        }
+    }
+
+    #[test]
+    fn filters_keep_a_constant_and_repeat_borders() {
+        let mut plane = Plane::new(13, 70);
+        plane.data.fill(4.0);
+        plane.blur(3);
+        plane.erode(2);
+        assert!(plane.data.iter().all(|v| (v - 4.0).abs() < 1e-4));
+    }
+
+    #[test]
+    fn the_mean_filter_is_the_mean_of_a_square() {
+        let mut plane = Plane::new(200, 150);
+        let value = |i: usize| (i * 7919 % 251) as f32;
+        plane.data.iter_mut().enumerate().for_each(|(i, v)| *v = value(i));
+        let mut spare = vec![0.0; plane.data.len()];
+        plane.mean_filter(2, &mut spare);
+        for (x, y) in [(2, 2), (100, 70), (197, 147), (65, 129)] {
+            let square = (y - 2..=y + 2).flat_map(|v| (x - 2..=x + 2).map(move |u| value(v * 200 + u)));
+            assert!((plane.data[y * 200 + x] - square.sum::<f32>() / 25.0).abs() < 1e-2);
+        }
+    }
+}

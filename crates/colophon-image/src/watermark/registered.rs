@@ -1,0 +1,173 @@
+//! The registered layer: the code word in low cosines of the whole frame.
+//!
+//! Tied to the frame, it needs no search, and quantisation (Chen and Wornell, 2001, with dither and distortion
+//! compensation) takes no harm from the picture itself, so a layer far weaker than the lattice survives whatever keeps
+//! the frame: resizing, aspect change, compression, blur, denoising. Any crop or turn ends it; those are the lattice's part.
+
+use super::plane::{Plane, Reducer};
+use super::schedule::{CODED, Schedule};
+use colophon_signal::stats::log10_union;
+use std::f64::consts::{LN_10, PI, TAU};
+
+/// Side of the square the frame is resampled to.
+pub(crate) const SIDE: usize = 256;
+/// Cosines per axis that are computed.
+const AXIS: usize = 29;
+/// Quantisation step in units of the orthonormal cosine transform of the square, in grey levels.
+const STEP: f64 = 32.0;
+/// Share of the way to the quantiser point that is gone (distortion compensation).
+const PULL: f64 = 0.85;
+/// Payload words and the reader's hypotheses, as a power of two, for the union bound.
+const LOG2_TRIALS: f64 = 64.0 + 6.0;
+
+/// The cosine transform of one axis.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    /// `basis[u * SIDE + x]`.
+    basis: Vec<f32>,
+}
+
+/// A reading of the layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) payload: u64,
+    pub(crate) z: f64,
+    /// Upper bound of the chance that an unmarked picture reads this well.
+    pub(crate) log10_p: f64,
+}
+
+impl Registered {
+    pub(crate) fn new() -> Self {
+        let value = |u: usize, x: usize| {
+            let scale = if u == 0 { 1.0 } else { 2f64.sqrt() } / (SIDE as f64).sqrt();
+            (scale * (PI * (2 * x + 1) as f64 * u as f64 / (2 * SIDE) as f64).cos()) as f32
+        };
+        Self { basis: (0..AXIS).flat_map(|u| (0..SIDE).map(move |x| value(u, x))).collect() }
+    }
+
+    /// The change, in luma levels on the square, that writes `payload` into the square `frame`.
+    pub(crate) fn write(&self, frame: &Plane, schedule: &Schedule, payload: u64) -> Plane {
+        let coefficients = self.transform(frame);
+        let mut change = vec![0f32; AXIS * AXIS];
+        for (cosine, bit) in schedule.cosines.iter().zip(schedule.encode(payload)) {
+            let at = cosine.v * AXIS + cosine.u;
+            let shift = f64::from(cosine.dither) + if bit < 0.0 { 0.5 } else { 0.0 };
+            let steps = f64::from(coefficients[at]) / STEP;
+            let target = (steps - shift).round() + shift;
+            change[at] = ((target - steps) * STEP * PULL) as f32;
+        }
+        self.inverse(&change)
+    }
+
+    /// Reads the layer from luma of any size.
+    pub(crate) fn read(&self, luma: &Plane, schedule: &Schedule) -> Option<Reading> {
+        let coefficients = self.transform(&square(luma));
+        let soft: Vec<f32> = schedule
+            .cosines
+            .iter()
+            .map(|cosine| {
+                let steps = f64::from(coefficients[cosine.v * AXIS + cosine.u]) / STEP;
+                (TAU * (steps - f64::from(cosine.dither))).cos() as f32
+            })
+            .collect();
+        let score = |word: &[f32]| -> f64 {
+            let sum: f64 = word.iter().zip(&soft).map(|(&w, &s)| f64::from(w * s)).sum();
+            sum / (CODED as f64 / 2.0).sqrt()
+        };
+        let words = schedule.decode(&soft).into_iter().map(|(payload, word)| (payload, score(&word)));
+        let (payload, z) = words.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        // keyed dither makes each phase uniform on an unmarked picture, so each term is the cosine of a uniform angle:
+        // its moment generating function I0(t) is below exp(t^2 / 4), hence Chernoff's bound exp(-z^2 / 2)
+        let log10_p = log10_union(-0.5 * z.max(0.0).powi(2) / LN_10, LOG2_TRIALS);
+        Some(Reading { payload, z, log10_p })
+    }
+
+    fn transform(&self, square: &Plane) -> Vec<f32> {
+        let mut columns = vec![0f32; AXIS * SIDE];
+        for (y, line) in square.rows().enumerate() {
+            for (u, wave) in self.basis.chunks_exact(SIDE).enumerate() {
+                columns[u * SIDE + y] = dot(wave, line);
+            }
+        }
+        let mut out = vec![0f32; AXIS * AXIS];
+        for (v, wave) in self.basis.chunks_exact(SIDE).enumerate() {
+            for (u, column) in columns.chunks_exact(SIDE).enumerate() {
+                out[v * AXIS + u] = dot(wave, column);
+            }
+        }
+        out
+    }
+
+    fn inverse(&self, coefficients: &[f32]) -> Plane {
+        let mut plane = Plane::new(SIDE, SIDE);
+        for (row, wave_v) in coefficients.chunks_exact(AXIS).zip(self.basis.chunks_exact(SIDE)) {
+            let mut line = [0f32; SIDE];
+            for (&c, wave_u) in row.iter().zip(self.basis.chunks_exact(SIDE)) {
+                line.iter_mut().zip(wave_u).for_each(|(l, &w)| *l += c * w);
+            }
+            for (out, &wv) in plane.data.chunks_exact_mut(SIDE).zip(wave_v) {
+                out.iter_mut().zip(&line).for_each(|(o, &l)| *o += wv * l);
+            }
+        }
+        plane
+    }
+}
+
+/// Resamples a plane to the square by area.
+fn square(luma: &Plane) -> Plane {
+    let mut reducer = Reducer::new(luma.width, luma.height, SIDE, SIDE);
+    luma.rows().for_each(|line| reducer.push(line));
+    reducer.finish()
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0f32; 8];
+    for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+        for (lane, (p, q)) in lanes.iter_mut().zip(x.iter().zip(y)) {
+            *lane += p * q;
+        }
+    }
+    lanes.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use colophon_signal::key::MarkKey;
+
+    fn scene(width: usize, height: usize) -> Plane {
+        let mut plane = Plane::new(width, height);
+        for (i, v) in plane.data.iter_mut().enumerate() {
+            let (x, y) = ((i % width) as f32 / width as f32, (i / width) as f32 / height as f32);
+            *v = 120.0 + 60.0 * (9.0 * x + 4.0 * y * y).sin() + 30.0 * (31.0 * x * y).cos();
+        }
+        plane
+    }
+
+    #[test]
+    fn what_is_written_is_read_at_any_size() {
+        let schedule = Schedule::new(&MarkKey::public());
+        let layer = Registered::new();
+        let mut frame = scene(SIDE, SIDE);
+        let change = layer.write(&frame, &schedule, 0x0123_4567_89ab_cdef);
+        frame.data.iter_mut().zip(&change.data).for_each(|(f, c)| *f += c);
+        let reading = layer.read(&frame, &schedule).unwrap();
+        assert_eq!(reading.payload, 0x0123_4567_89ab_cdef);
+        assert!(reading.log10_p < -40.0, "{reading:?}");
+        // the change stays near 52 dB
+        let rms = (change.data.iter().map(|c| c * c).sum::<f32>() / (SIDE * SIDE) as f32).sqrt();
+        assert!((0.4..0.9).contains(&rms), "{rms}");
+    }
+
+    #[test]
+    fn an_unmarked_picture_and_a_wrong_key_read_nothing() {
+        let layer = Registered::new();
+        let schedule = Schedule::new(&MarkKey::from_secret(b"other").unwrap());
+        let mut frame = scene(SIDE, SIDE);
+        let reads = |f: &Plane| layer.read(f, &schedule).map_or(0.0, |r| r.log10_p);
+        assert!(reads(&frame) > -3.0);
+        let change = layer.write(&frame, &Schedule::new(&MarkKey::public()), 7);
+        frame.data.iter_mut().zip(&change.data).for_each(|(f, c)| *f += c);
+        assert!(reads(&frame) > -3.0);
+    }
+}

@@ -1,0 +1,134 @@
+//! What the key decides: which lattice and cosine points carry the mark, with which phases and in which order.
+
+use colophon_signal::conv::ConvCode;
+use colophon_signal::crc::crc16;
+use colophon_signal::key::MarkKey;
+use std::f64::consts::TAU;
+
+/// Smallest and largest distance of a used lattice point from the origin, in lattice units.
+const RADIUS: (i32, i32) = (4, 24);
+/// Points with a known symbol, for finding the offset.
+pub(crate) const PILOTS: usize = 72;
+/// Points that carry two coded bits each.
+pub(crate) const DATA: usize = CODED / 2;
+/// All lattice points of a key.
+pub(crate) const POINTS: usize = PILOTS + DATA;
+/// Coded bits: 64 of payload and 16 of checksum at rate 1/6.
+pub(crate) const CODED: usize = 480;
+/// Smallest and largest distance of a used cosine from the origin, in half cycles per picture.
+const COSINE_RADIUS: (usize, usize) = (5, 28);
+/// Constraint length and generators of the code: the rate 1/6 code of the scheme's definition, in octal.
+const CONSTRAINT: u32 = 15;
+const GENERATORS: [u32; 6] = [0o46321, 0o51271, 0o63667, 0o70535, 0o73277, 0o76513];
+/// End states the decoder traces back.
+const ENDS: usize = 16;
+
+/// One lattice point: its integer frequency and its keyed phase in radians.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) kx: i32,
+    pub(crate) ky: i32,
+    pub(crate) phase: f64,
+}
+
+/// One cosine of the registered layer: half cycles along x and y, and its keyed dither in steps, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Cosine {
+    pub(crate) u: usize,
+    pub(crate) v: usize,
+    pub(crate) dither: f32,
+}
+
+/// Everything derived from a key.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    /// Pilots first, then data points.
+    pub(crate) points: Vec<Point>,
+    /// Place of coded bit `i` among the bits on the data points.
+    pub(crate) order: Vec<usize>,
+    pub(crate) cosines: Vec<Cosine>,
+    code: Option<ConvCode>,
+}
+
+impl Schedule {
+    /// Draws, each from its own stream: `image.1/points`, `image.1/phases`, `image.1/order`, `image.1/cosines`,
+    /// `image.1/dither`.
+    pub(crate) fn new(key: &MarkKey) -> Self {
+        let mut grid = lattice();
+        key.stream("image.1/points").shuffle(&mut grid);
+        let mut phases = key.stream("image.1/phases");
+        let point = |(kx, ky): (i32, i32)| Point { kx, ky, phase: TAU * phases.unit_f64() };
+        let points = grid.into_iter().take(POINTS).map(point).collect();
+
+        let mut order: Vec<usize> = (0..CODED).collect();
+        key.stream("image.1/order").shuffle(&mut order);
+
+        let mut plane = quarter_plane();
+        key.stream("image.1/cosines").shuffle(&mut plane);
+        let mut dither = key.stream("image.1/dither");
+        let cosine = |(u, v)| Cosine { u, v, dither: dither.unit_f64() as f32 };
+        let cosines = plane.into_iter().take(CODED).map(cosine).collect();
+        Self { points, order, cosines, code: ConvCode::new(CONSTRAINT, &GENERATORS).ok() }
+    }
+
+    /// The coded bits of a payload as +1 (bit 0) and -1 (bit 1).
+    pub(crate) fn encode(&self, payload: u64) -> Vec<f32> {
+        self.encode_bits(&message(payload))
+    }
+
+    fn encode_bits(&self, bits: &[u8]) -> Vec<f32> {
+        let coded = self.code.as_ref().and_then(|code| code.encode(bits).ok()).unwrap_or_default();
+        coded.iter().map(|&bit| 1.0 - 2.0 * f32::from(bit)).collect()
+    }
+
+    /// Complex symbol of every point for a payload, phase included: 1 on pilots, QPSK on data, all of size 1.
+    pub(crate) fn symbols(&self, payload: u64) -> Vec<(f64, f64)> {
+        let mut placed = [0f64; CODED];
+        for (&place, bit) in self.order.iter().zip(self.encode(payload)) {
+            placed[place] = f64::from(bit) * std::f64::consts::FRAC_1_SQRT_2;
+        }
+        let data = placed.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+        let symbols = std::iter::repeat_n((1.0, 0.0), PILOTS).chain(data);
+        let turn = |(p, (re, im)): (&Point, (f64, f64))| {
+            let (sin, cos) = p.phase.sin_cos();
+            (re * cos - im * sin, re * sin + im * cos)
+        };
+        self.points.iter().zip(symbols).map(turn).collect()
+    }
+
+    /// Payloads whose checksum holds, with their code words, most likely first.
+    pub(crate) fn decode(&self, soft: &[f32]) -> Vec<(u64, Vec<f32>)> {
+        let words = self.code.as_ref().and_then(|code| code.decode(soft, ENDS).ok()).unwrap_or_default();
+        let checked = |bits: Vec<u8>| payload_of(&bits).map(|payload| (payload, self.encode_bits(&bits)));
+        words.into_iter().filter_map(|word| checked(word.bits)).collect()
+    }
+}
+
+/// Payload, most significant bit first, then its checksum.
+fn message(payload: u64) -> Vec<u8> {
+    let crc = crc16(&payload.to_be_bytes());
+    let payload_bits = (0..64).rev().map(|i| (payload >> i & 1) as u8);
+    payload_bits.chain((0..16).rev().map(|i| (crc >> i & 1) as u8)).collect()
+}
+
+fn payload_of(bits: &[u8]) -> Option<u64> {
+    let (payload, _) = bits.split_at_checked(64)?;
+    let payload = payload.iter().fold(0u64, |p, &bit| p << 1 | u64::from(bit));
+    (message(payload) == bits).then_some(payload)
+}
+
+/// Candidate lattice points in row order: one of each pair of opposite points.
+fn lattice() -> Vec<(i32, i32)> {
+    let (low, high) = RADIUS;
+    let rows = (0..=high).flat_map(|y| (-high..=high).map(move |x| (x, y)));
+    let used =
+        |&(x, y): &(i32, i32)| (y > 0 || x > 0) && (low * low..=high * high).contains(&(x * x + y * y));
+    rows.filter(used).collect()
+}
+
+/// Candidate cosines in row order.
+fn quarter_plane() -> Vec<(usize, usize)> {
+    let (low, high) = COSINE_RADIUS;
+    let rows = (0..=high).flat_map(|v| (0..=high).map(move |u| (u, v)));
+    rows.filter(|&(u, v)| (low * low..=high * high).contains(&(u * u + v * v))).collect()
+}

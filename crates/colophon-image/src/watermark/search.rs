@@ -1,0 +1,296 @@
+//! Finding the lattice in a map of spectral peaks: rotation and scale, mirror image, aspect, and fine adjustment.
+
+use super::schedule::Schedule;
+use super::spectrum::PeakMap;
+use colophon_signal::fft2::{Complex32, RealFft2, SizeError};
+
+/// Angles over half a turn, and the logarithmic step of the radius.
+const ANGLES: usize = 540;
+const RADIUS_STEP: f64 = 0.005;
+/// Smallest and largest radius of the log-polar map, in cycles per pixel.
+const RADII: (f64, f64) = (0.009, 0.49);
+/// Length of the radius axis of the transform: no wrapped sum reaches a period in [`PERIODS`].
+const RADIUS_LEN: usize = 864;
+/// Periods looked for, in working pixels.
+const PERIODS: (f64, f64) = (36.0, 430.0);
+/// Radius of the innermost lattice points.
+const INNER: f64 = 4.0;
+/// Step, start and length of the logarithmic axes of the aspect search, and its range of aspects.
+const ASPECT_STEP: f64 = 0.008;
+const ASPECT_START: f64 = 0.0045;
+const ASPECT_LEN: usize = 640;
+const ASPECT_RANGE: f64 = 0.30;
+/// Smallest |kx| and |ky| that takes part in the aspect search.
+const ASPECT_INNER: i32 = 2;
+
+/// A linear map from lattice points to frequencies in cycles per working pixel, row by row.
+pub(crate) type Matrix = [[f64; 2]; 2];
+
+/// A place to look: where the search saw the lattice and how clearly.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) matrix: Matrix,
+    /// Sum of the map over all points, comparable within one picture.
+    pub(crate) score: f64,
+}
+
+/// Templates of one key, transformed.
+#[derive(Debug)]
+pub(crate) struct Templates {
+    /// Straight and mirrored.
+    polar: [Vec<Complex32>; 2],
+}
+
+impl Templates {
+    pub(crate) fn new(schedule: &Schedule) -> Result<Self, SizeError> {
+        let mut fft = RealFft2::new(RADIUS_LEN, ANGLES)?;
+        let mut transformed = |mirror: f64| -> Result<Vec<Complex32>, SizeError> {
+            let mut image = vec![0f32; RADIUS_LEN * ANGLES];
+            for point in &schedule.points {
+                let (x, y) = (mirror * f64::from(point.kx), f64::from(point.ky));
+                let turn = (y.atan2(x) / std::f64::consts::PI).rem_euclid(1.0) * ANGLES as f64;
+                let radius = (x.hypot(y) / INNER).ln() / RADIUS_STEP;
+                splat(&mut image, turn, radius);
+            }
+            let mut spectrum = vec![Complex32::default(); fft.spectrum_len()];
+            fft.forward(&image, RADIUS_LEN, &mut spectrum)?;
+            Ok(spectrum)
+        };
+        Ok(Self { polar: [transformed(1.0)?, transformed(-1.0)?] })
+    }
+}
+
+/// Adds 1 between four cells of the angle-radius image; angles are circular.
+fn splat(image: &mut [f32], turn: f64, radius: f64) {
+    let (t0, r0) = (turn.floor(), radius.floor().max(0.0));
+    let (ft, fr) = ((turn - t0) as f32, (radius - r0) as f32);
+    for (t, wt) in [(t0 as usize, 1.0 - ft), (t0 as usize + 1, ft)] {
+        for (r, wr) in [(r0 as usize, 1.0 - fr), (r0 as usize + 1, fr)] {
+            if r < RADIUS_LEN {
+                image[t % ANGLES * RADIUS_LEN + r] += wt * wr;
+            }
+        }
+    }
+}
+
+/// The search in one picture.
+pub(crate) struct Search<'a> {
+    map: &'a PeakMap,
+    points: Vec<(f32, f32)>,
+    polar: Option<(RealFft2, Vec<Complex32>)>,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(map: &'a PeakMap, schedule: &Schedule) -> Self {
+        let points = schedule.points.iter().map(|p| (p.kx as f32, p.ky as f32)).collect();
+        Self { map, points, polar: None }
+    }
+
+    /// Rotations and scales, clearest first; with `mirrored`, of the mirror image.
+    pub(crate) fn similar(
+        &mut self,
+        templates: &Templates,
+        mirrored: bool,
+        count: usize,
+    ) -> Result<Vec<Candidate>, SizeError> {
+        let template = &templates.polar[usize::from(mirrored)];
+        if self.polar.is_none() {
+            self.polar = Some(self.transform_polar()?);
+        }
+        let Some((fft, spectrum)) = &mut self.polar else { return Ok(Vec::new()) };
+        let mut product: Vec<Complex32> = spectrum.iter().zip(template).map(|(a, b)| a * b.conj()).collect();
+        let mut correlation = vec![0f32; RADIUS_LEN * ANGLES];
+        fft.inverse(&mut product, &mut correlation, RADIUS_LEN)?;
+        // radius shift s means that the innermost points lie at RADII.0 * exp(s * RADIUS_STEP) = INNER / period
+        let shift = |period: f64| (INNER / period / RADII.0).ln() / RADIUS_STEP;
+        let (first, last) = (shift(PERIODS.1).max(0.0) as usize, shift(PERIODS.0) as usize);
+        let grid = Grid { width: RADIUS_LEN, height: ANGLES, columns: first..last + 1, circular: true };
+        let peaks = grid.peaks(&mut correlation, count, |_, _| true);
+        let matrix = |(turn, radius): (f64, f64)| -> Matrix {
+            let angle = turn * std::f64::consts::PI / ANGLES as f64;
+            let scale = RADII.0 * (radius * RADIUS_STEP).exp() / INNER;
+            let (sin, cos) = angle.sin_cos();
+            let flip = if mirrored { -1.0 } else { 1.0 };
+            [[cos * scale * flip, -sin * scale], [sin * scale * flip, cos * scale]]
+        };
+        Ok(peaks.into_iter().map(|peak| self.candidate(matrix(peak))).collect())
+    }
+
+    /// Independent scales along x and y without rotation, clearest first.
+    pub(crate) fn stretched(&self, schedule: &Schedule, count: usize) -> Result<Vec<Candidate>, SizeError> {
+        let mut fft = RealFft2::new(ASPECT_LEN, ASPECT_LEN)?;
+        let bins = fft.spectrum_len();
+        let (mut sum, mut spectrum, mut template) = (
+            vec![Complex32::default(); bins],
+            vec![Complex32::default(); bins],
+            vec![Complex32::default(); bins],
+        );
+        let frequencies: Vec<f32> =
+            (0..ASPECT_LEN).map(|i| (ASPECT_START * (i as f64 * ASPECT_STEP).exp()) as f32).collect();
+        let inside = frequencies.iter().filter(|&&f| f < 0.49).count();
+        let mut image = vec![0f32; ASPECT_LEN * ASPECT_LEN];
+        for side in [1f32, -1.0] {
+            for (line, &fy) in image.chunks_exact_mut(ASPECT_LEN).zip(&frequencies[..inside]) {
+                for (value, &fx) in line.iter_mut().zip(&frequencies[..inside]) {
+                    *value = self.map.at(side * fx, fy);
+                }
+            }
+            fft.forward(&image, ASPECT_LEN, &mut spectrum)?;
+            image.fill(0.0);
+            let place = |k: i32| (f64::from(k.abs()) / f64::from(ASPECT_INNER)).ln() / ASPECT_STEP;
+            let quadrant = schedule.points.iter().filter(|p| {
+                p.kx.signum() as f32 == side && p.kx.abs() >= ASPECT_INNER && p.ky >= ASPECT_INNER
+            });
+            for point in quadrant {
+                let (x, y) = (place(point.kx).round() as usize, place(point.ky).round() as usize);
+                image[y * ASPECT_LEN + x] += 1.0;
+            }
+            fft.forward(&image, ASPECT_LEN, &mut template)?;
+            for (s, (a, b)) in sum.iter_mut().zip(spectrum.iter().zip(&template)) {
+                *s += a * b.conj();
+            }
+            image.fill(0.0);
+        }
+        fft.inverse(&mut sum, &mut image, ASPECT_LEN)?;
+        let shift = |period: f64| (f64::from(ASPECT_INNER) / period / ASPECT_START).ln() / ASPECT_STEP;
+        let (first, last) = (shift(PERIODS.1).max(0.0) as usize, shift(PERIODS.0) as usize);
+        let grid = Grid { width: ASPECT_LEN, height: last + 1, columns: first..last + 1, circular: false };
+        let near = |x: usize, y: usize| y >= first && (x.abs_diff(y) as f64 * ASPECT_STEP) < ASPECT_RANGE;
+        let peaks = grid.peaks(&mut image[..(last + 1) * ASPECT_LEN], count, near);
+        let scale = |shift: f64| ASPECT_START * (shift * ASPECT_STEP).exp() / f64::from(ASPECT_INNER);
+        Ok(peaks.into_iter().map(|(y, x)| self.candidate([[scale(x), 0.0], [0.0, scale(y)]])).collect())
+    }
+
+    /// Climbs to a local maximum of the summed map, in scale, rotation, aspect and shear.
+    pub(crate) fn refine(&self, mut candidate: Candidate, steps: &[f64]) -> Candidate {
+        const MOVES: [Matrix; 4] = [
+            [[1.0, 0.0], [0.0, 1.0]],
+            [[0.0, -1.0], [1.0, 0.0]],
+            [[1.0, 0.0], [0.0, -1.0]],
+            [[0.0, 1.0], [1.0, 0.0]],
+        ];
+        for &step in steps {
+            for _ in 0..6 {
+                let before = candidate.score;
+                for direction in MOVES {
+                    let tries = [step, -step].map(|s| self.candidate(moved(candidate.matrix, direction, s)));
+                    let best = if tries[0].score >= tries[1].score { tries[0] } else { tries[1] };
+                    if best.score > candidate.score {
+                        candidate = best;
+                    }
+                }
+                if candidate.score <= before {
+                    break;
+                }
+            }
+        }
+        candidate
+    }
+
+    fn candidate(&self, matrix: Matrix) -> Candidate {
+        let [[a, b], [c, d]] = matrix.map(|row| row.map(|v| v as f32));
+        let sum: f32 = self.points.iter().map(|&(x, y)| self.map.at(a * x + b * y, c * x + d * y)).sum();
+        Candidate { matrix, score: f64::from(sum) }
+    }
+
+    fn transform_polar(&self) -> Result<(RealFft2, Vec<Complex32>), SizeError> {
+        let mut fft = RealFft2::new(RADIUS_LEN, ANGLES)?;
+        let inside = ((RADII.1 / RADII.0).ln() / RADIUS_STEP) as usize;
+        let radii: Vec<f32> =
+            (0..inside).map(|i| (RADII.0 * (i as f64 * RADIUS_STEP).exp()) as f32).collect();
+        let mut image = vec![0f32; RADIUS_LEN * ANGLES];
+        for (t, line) in image.chunks_exact_mut(RADIUS_LEN).enumerate() {
+            let (sin, cos) = (t as f64 * std::f64::consts::PI / ANGLES as f64).sin_cos();
+            let (sin, cos) = (sin as f32, cos as f32);
+            for (value, &r) in line.iter_mut().zip(&radii) {
+                *value = self.map.at(r * cos, r * sin);
+            }
+        }
+        let mut spectrum = vec![Complex32::default(); fft.spectrum_len()];
+        fft.forward(&image, RADIUS_LEN, &mut spectrum)?;
+        Ok((fft, spectrum))
+    }
+}
+
+/// `(1 + step * direction) * matrix`.
+fn moved(matrix: Matrix, direction: Matrix, step: f64) -> Matrix {
+    let [[a, b], [c, d]] = matrix;
+    let [[p, q], [r, s]] = direction.map(|row| row.map(|v| v * step));
+    [[a + p * a + q * c, b + p * b + q * d], [c + r * a + s * c, d + r * b + s * d]]
+}
+
+/// A correlation surface and the part of it that counts.
+struct Grid {
+    width: usize,
+    height: usize,
+    columns: std::ops::Range<usize>,
+    /// Whether the rows wrap round.
+    circular: bool,
+}
+
+impl Grid {
+    /// The largest `count` values at least five cells apart, as (row, column) with fractions; erases them.
+    fn peaks(
+        &self,
+        surface: &mut [f32],
+        count: usize,
+        used: impl Fn(usize, usize) -> bool,
+    ) -> Vec<(f64, f64)> {
+        const APART: usize = 5;
+        let mut found = Vec::with_capacity(count);
+        for (y, line) in surface.chunks_exact_mut(self.width).enumerate() {
+            for (x, value) in line.iter_mut().enumerate() {
+                if !self.columns.contains(&x) || !used(x, y) {
+                    *value = f32::MIN;
+                }
+            }
+        }
+        // the best of every row, kept up to date, makes each further peak cheap
+        let row_best = |surface: &[f32], y: usize| -> (f32, usize) {
+            let line = &surface[y * self.width..][..self.width];
+            let start = self.columns.start;
+            let pick =
+                |best: (f32, usize), (i, &v): (usize, &f32)| if v > best.0 { (v, start + i) } else { best };
+            line[self.columns.clone()].iter().enumerate().fold((f32::MIN, start), pick)
+        };
+        let mut rows: Vec<(f32, usize)> = (0..self.height).map(|y| row_best(surface, y)).collect();
+        for _ in 0..count {
+            let top = rows.iter().enumerate().max_by(|a, b| a.1.0.total_cmp(&b.1.0));
+            let Some((y, &(value, x))) = top else { break };
+            if value == f32::MIN {
+                break;
+            }
+            found.push(self.vertex(surface, x, y));
+            for dy in 0..=2 * APART {
+                let line = y + self.height + dy - APART;
+                if !self.circular && !(self.height..2 * self.height).contains(&line) {
+                    continue;
+                }
+                let line = line % self.height;
+                let from = line * self.width;
+                let erased = x.saturating_sub(APART)..(x + APART + 1).min(self.width);
+                surface[from + erased.start..from + erased.end].fill(f32::MIN);
+                rows[line] = row_best(surface, line);
+            }
+        }
+        found
+    }
+
+    /// Top of the parabola through a maximum and its neighbours.
+    fn vertex(&self, surface: &[f32], x: usize, y: usize) -> (f64, f64) {
+        let at = |x: usize, y: usize| f64::from(surface[y * self.width + x]);
+        let offset = |low: f64, mid: f64, high: f64| {
+            let bend = low + high - 2.0 * mid;
+            if bend < -1e-9 && low > -1e30 && high > -1e30 {
+                (0.5 * (low - high) / bend).clamp(-0.5, 0.5)
+            } else {
+                0.0
+            }
+        };
+        let dx = if x > 0 && x + 1 < self.width { offset(at(x - 1, y), at(x, y), at(x + 1, y)) } else { 0.0 };
+        let (up, down) = ((y + self.height - 1) % self.height, (y + 1) % self.height);
+        let edge = !self.circular && (y == 0 || y + 1 == self.height);
+        let dy = if edge { 0.0 } else { offset(at(x, up), at(x, y), at(x, down)) };
+        (y as f64 + dy, x as f64 + dx)
+    }
+}
