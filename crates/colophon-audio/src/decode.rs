@@ -10,7 +10,7 @@ use symphonia::core::errors::Error as Symphonia;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::units::Time;
-use symphonia::default::formats::{FlacReader, MpaReader, WavReader};
+use symphonia::default::formats::{FlacReader, MpaReader, OggReader, WavReader};
 
 /// Containers the decoder reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +19,14 @@ pub(crate) enum Container {
     Flac,
     /// MPEG audio frames without tags.
     Mp3,
+    /// Ogg.
+    Ogg,
     /// WAVE.
     Wav,
 }
 
 /// Sound as a stream of samples.
-pub(crate) trait Sound {
+pub(crate) trait Sound: Send {
     /// Samples per second and channel.
     fn rate(&self) -> u32;
 
@@ -74,6 +76,7 @@ impl<'a> Decoder<'a> {
         let reader: Result<Box<dyn FormatReader + 'a>, _> = match container {
             Container::Flac => FlacReader::try_new(stream, options).map(|r| Box::new(r) as _),
             Container::Mp3 => MpaReader::try_new(stream, options).map(|r| Box::new(r) as _),
+            Container::Ogg => OggReader::try_new(stream, options).map(|r| Box::new(r) as _),
             Container::Wav => WavReader::try_new(stream, options).map(|r| Box::new(r) as _),
         };
         let reader = reader.map_err(|e| failure(id, "the headers cannot be read", e))?;

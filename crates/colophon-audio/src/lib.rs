@@ -14,10 +14,11 @@ mod inaudible;
 mod loudness;
 pub mod mp3;
 mod observe;
+pub mod ogg;
 mod tag;
 mod view;
 pub mod watermark;
 pub mod wav;
 
 /// The formats of this crate.
-pub static FORMATS: &[&dyn Format] = &[&wav::FORMAT, &flac::FORMAT, &mp3::FORMAT];
+pub static FORMATS: &[&dyn Format] = &[&wav::FORMAT, &flac::FORMAT, &mp3::FORMAT, &ogg::VORBIS, &ogg::OPUS];

@@ -48,7 +48,7 @@ fn nothing(queries: &[Query<'_>], why: Why) -> Vec<Observation> {
 /// A query on its way through the pass.
 enum Ear<'q> {
     /// Answered at the recorded place.
-    Done(Observation),
+    Done(Box<Observation>),
     /// Listens for labels.
     Label(Option<&'q LabelRecord>),
     /// Listens for a watermark.
@@ -64,7 +64,7 @@ fn answers(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<O
             Query::Label(record) => {
                 let record = record.filter(|r| r.form == "audible");
                 match at_record(record, open)? {
-                    Some(answer) => Ear::Done(answer),
+                    Some(answer) => Ear::Done(Box::new(answer)),
                     None => Ear::Label(record),
                 }
             }
@@ -101,7 +101,7 @@ fn answers(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<O
         hits = scanner.map(Scanner::finish).unwrap_or_default();
     }
     let answer = |ear| match ear {
-        Ear::Done(answer) => answer,
+        Ear::Done(answer) => *answer,
         Ear::Label(record) => {
             let state = match (hits.is_empty(), record) {
                 (false, _) => State::Present,
