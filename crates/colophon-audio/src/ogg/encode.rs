@@ -12,8 +12,8 @@ use crate::ffmpeg::{Feed, Job};
 use crate::inaudible::Marker;
 use crate::loudness;
 
-/// Least bit rate of the label's packets per channel, kilobits per second.
-const LEAST_KBPS: u32 = 32;
+/// Bit rate of the label's packets, kilobits per second.
+const LABEL_KBPS: u32 = 48;
 /// 20 ms of silence coded with SILK alone, narrow band, mono: the first packet of an encoder that hears nothing. A
 /// decoder clears its state when the mode changes (RFC 6716, 4.5): what follows sounds as at the start of a stream.
 const SILENCE: [u8; 7] = [0x08, 0x0b, 0xe4, 0xb9, 0xa0, 0xbc, 0x84];
@@ -38,7 +38,7 @@ pub(super) fn splice(
             "a label cannot be put into a stream of more than two channels",
         ));
     }
-    let mut list = opus::encode_label(&insert.samples, file.channels, LEAST_KBPS * u32::from(file.channels))
+    let mut list = opus::encode_label(&insert.samples, LABEL_KBPS)
         .ok_or_else(|| Error::unsupported(file.id, "the label cannot be encoded"))?;
     let in_front = insert.position == TextPosition::Start;
     // The label is coded with CELT alone. A programme that begins with CELT gets a change of mode in between.

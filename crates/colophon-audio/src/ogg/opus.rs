@@ -36,18 +36,17 @@ pub(super) fn packet_samples(packet: &[u8]) -> u64 {
     if samples <= LONGEST as u64 { samples } else { 0 }
 }
 
-/// A label of one channel as packets of 20 ms for `channels` channels (1 or 2), with the samples of each; coded with
-/// CELT alone. `None` when the encoder fails.
-pub(super) fn encode_label(mono: &[f32], channels: u16, kbps: u32) -> Option<Vec<(Vec<u8>, u64)>> {
+/// A label as packets of 20 ms, with the samples of each; coded in mono, which decoders play on both channels of a
+/// stereo stream (RFC 7845, 4), and with CELT alone. `None` when the encoder fails.
+pub(super) fn encode_label(mono: &[f32], kbps: u32) -> Option<Vec<(Vec<u8>, u64)>> {
     const FRAME: usize = 960;
-    let width = usize::from(channels);
-    let mut encoder = OpusEncoder::new(OPUS_RATE as i32, width, Application::RestrictedLowDelay).ok()?;
+    let mut encoder = OpusEncoder::new(OPUS_RATE as i32, 1, Application::RestrictedLowDelay).ok()?;
     encoder.bitrate_bps = kbps as i32 * 1000;
     let mut packets = Vec::new();
     let mut packet = vec![0; 4000];
     for frame in mono.chunks(FRAME) {
-        let mut samples: Vec<f32> = frame.iter().flat_map(|s| std::iter::repeat_n(*s, width)).collect();
-        samples.resize(FRAME * width, 0.0);
+        let mut samples = frame.to_vec();
+        samples.resize(FRAME, 0.0);
         let len = encoder.encode(&samples, FRAME, &mut packet).ok()?;
         let bytes = packet.get(..len).filter(|p| packet_samples(p) == FRAME as u64)?;
         packets.push((bytes.to_vec(), FRAME as u64));

@@ -157,7 +157,9 @@ fn opus_packets_of_the_programme_stay_bit_for_bit() {
         let [Placed::Label(record)] = &placed[..] else { panic!("{placed:?}") };
         let (state, seen, _) = heard(&out);
         assert_eq!(state, State::Present);
-        assert!((seen[0].0 - record.span.unwrap().start_s).abs() < 0.05, "{seen:?} {record:?}");
+        let span = record.span.unwrap();
+        assert!((seen[0].0 - span.start_s).abs() < 0.03, "{seen:?} {record:?}");
+        assert!((seen[0].1 - seen[0].0 - span.duration_s).abs() < 0.02, "{seen:?}");
         // 20 ms for each packet, and no more than one packet that the end had cut off.
         let after = properties(&out).duration_s.unwrap();
         let grown = after - before - added as f64 * 0.02;
