@@ -19,6 +19,7 @@ use crate::observe;
 use crate::tag;
 
 mod encode;
+mod verbatim;
 
 const ID: &str = "flac";
 /// Fewest samples of a block but the last (RFC 9639, 8.2).

@@ -10,13 +10,15 @@ use flacenc::component::{BitRepr, StreamInfo as Description};
 use flacenc::error::{Verified, Verify};
 use flacenc::source::{Context, Fill, FrameBuf};
 
-use super::ID;
+use super::{ID, verbatim};
 use crate::audible::Insert;
 use crate::decode::Decoder;
 use crate::inaudible::Marker;
 
 /// Samples per channel in a frame, as the reference encoder chooses them for CD audio.
 const BLOCK: usize = 4096;
+/// Frames encoded at a time: enough for many threads, a few megabytes of samples.
+const BATCH: usize = 64;
 /// Metadata block of type 5 (RFC 9639, 8.7).
 const CUESHEET: u8 = 5;
 /// Cue points of a CD lie on sectors of 588 samples.
@@ -155,9 +157,8 @@ struct Encoder {
     config: Verified<flacenc::config::Encoder>,
     description: Description,
     digest: Context,
-    buffer: FrameBuf,
     channels: usize,
-    /// Interleaved samples that do not fill a frame yet.
+    /// Interleaved samples that do not fill a batch yet.
     pending: Vec<i32>,
     frames: Vec<u8>,
     /// First sample and byte range of every frame.
@@ -171,7 +172,11 @@ impl Encoder {
         let unsupported = |e: &dyn std::fmt::Display| {
             Error::unsupported(ID, format!("{bits} bits, {channels} channels cannot be encoded: {e}"))
         };
-        let config = flacenc::config::Encoder::default().into_verified().map_err(|(_, e)| {
+        let mut config = flacenc::config::Encoder::default();
+        // Measured on music: the size of the reference encoder's default, in two thirds of the time.
+        config.subframe_coding.use_fixed = false;
+        config.subframe_coding.qlpc.lpc_order = 8;
+        let config = config.into_verified().map_err(|(_, e)| {
             Error::new(ErrorKind::Usage, "the encoder refuses its own settings").because(e.to_string())
         })?;
         let mut description =
@@ -181,7 +186,6 @@ impl Encoder {
             config,
             description,
             digest: Context::new(bits, channels),
-            buffer: FrameBuf::with_size(channels, BLOCK).map_err(|e| unsupported(&e))?,
             channels,
             pending: Vec::new(),
             frames: Vec::new(),
@@ -192,37 +196,62 @@ impl Encoder {
 
     fn push(&mut self, samples: &[i32]) -> Result<()> {
         self.pending.extend_from_slice(samples);
-        let block = BLOCK * self.channels;
+        let batch = BATCH * BLOCK * self.channels;
+        if self.pending.len() < batch {
+            return Ok(());
+        }
         let pending = std::mem::take(&mut self.pending);
-        let mut whole = pending.chunks_exact(block);
-        whole.try_for_each(|b| self.frame(b))?;
+        let mut whole = pending.chunks_exact(batch);
+        whole.try_for_each(|b| self.batch(b))?;
         self.pending = whole.remainder().to_vec();
         Ok(())
     }
 
-    fn frame(&mut self, samples: &[i32]) -> Result<()> {
-        let size = samples.len() / self.channels;
-        if self.buffer.size() != size {
-            self.buffer.resize(size);
+    /// Encodes whole frames, the last of the stream excepted, on as many threads as the machine has.
+    fn batch(&mut self, samples: &[i32]) -> Result<()> {
+        let frames: Vec<&[i32]> = samples.chunks(BLOCK * self.channels).collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = frames.len().div_ceil(threads).max(1);
+        let first = self.index.len();
+        let (config, description, channels) = (&self.config, &self.description, self.channels);
+        let digest = &mut self.digest;
+        let (coded, summed) = std::thread::scope(|scope| {
+            let workers: Vec<_> = frames
+                .chunks(share)
+                .enumerate()
+                .map(|(i, part)| {
+                    scope.spawn(move || {
+                        let number = |n: usize| first + i * share + n;
+                        let coded = part.iter().enumerate();
+                        coded.map(|(n, f)| frame(config, description, channels, number(n), f)).collect()
+                    })
+                })
+                .collect();
+            // The digest goes over the samples in order, meanwhile.
+            let summed = digest.fill_interleaved(samples).map_err(failed);
+            let coded: Vec<Result<Vec<Vec<u8>>>> = workers
+                .into_iter()
+                .map(|w| w.join().unwrap_or_else(|_| Err(failed("the encoder stopped"))))
+                .collect();
+            (coded, summed)
+        });
+        summed?;
+        let mut sizes = frames.iter().map(|f| (f.len() / self.channels) as u64);
+        for part in coded {
+            for bytes in part? {
+                let start = self.frames.len();
+                self.frames.extend_from_slice(&bytes);
+                self.index.push((self.samples, start..self.frames.len()));
+                self.samples += sizes.next().unwrap_or(0);
+            }
         }
-        self.buffer.fill_interleaved(samples).map_err(failed)?;
-        self.digest.fill_interleaved(samples).map_err(failed)?;
-        let number = self.index.len();
-        let frame = flacenc::encode_fixed_size_frame(&self.config, &self.buffer, number, &self.description)
-            .map_err(failed)?;
-        let mut sink = ByteSink::new();
-        frame.write(&mut sink).map_err(|e| failed(format!("{e:?}")))?;
-        let start = self.frames.len();
-        self.frames.extend_from_slice(sink.as_slice());
-        self.index.push((self.samples, start..self.frames.len()));
-        self.samples += size as u64;
         Ok(())
     }
 
     fn finish(mut self) -> Result<Encoded> {
         if !self.pending.is_empty() {
             let rest = std::mem::take(&mut self.pending);
-            self.frame(&rest)?;
+            self.batch(&rest)?;
         }
         Ok(Encoded {
             md5: self.digest.md5_digest(),
@@ -231,6 +260,25 @@ impl Encoder {
             samples: self.samples,
         })
     }
+}
+
+/// One frame as bytes.
+fn frame(
+    config: &Verified<flacenc::config::Encoder>,
+    description: &Description,
+    channels: usize,
+    number: usize,
+    samples: &[i32],
+) -> Result<Vec<u8>> {
+    if samples.len() / channels < verbatim::SHORTEST {
+        return Ok(verbatim::frame(samples, channels, description.bits_per_sample() as u32, number as u32));
+    }
+    let mut buffer = FrameBuf::with_size(channels, samples.len() / channels).map_err(failed)?;
+    buffer.fill_interleaved(samples).map_err(failed)?;
+    let frame = flacenc::encode_fixed_size_frame(config, &buffer, number, description).map_err(failed)?;
+    let mut sink = ByteSink::new();
+    frame.write(&mut sink).map_err(|e| failed(format!("{e:?}")))?;
+    Ok(sink.as_slice().to_vec())
 }
 
 struct Encoded {

@@ -290,3 +290,16 @@ proptest! {
         let _ = FORMAT.observe(&file, &[Query::Label(None)], &RenderCx { limits: &limits, tools: &tools });
     }
 }
+
+#[test]
+fn last_frames_of_any_length_are_encoded() {
+    let label = colophon_label::rhythm::len(16_000);
+    for tail in [0, 1, 2, 15, 16, 17, 31, 32, 33, 4095] {
+        let length = (2 * 4096 + 4096 - label % 4096) + tail;
+        let samples: Vec<i32> = (0..length as i32).map(|i| (i * 37) % 2000 - 1000).collect();
+        let file = flac(&samples, 1, 16, 16_000, &[]);
+        let (out, _) = render(&file, &[self::label(TextPosition::Start)]).unwrap();
+        let after = decoded(&out, 16);
+        assert_eq!(after[after.len() - length..], samples[..], "{tail}");
+    }
+}
