@@ -9,11 +9,13 @@
 //! the finished command serves here too. `detect` prints one JSON object; exit code 0 found, 1 not found, 3 unreadable.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
-use colophon_audio::watermark::{DetectOptions, EmbedOptions, SCHEME, detect, embed};
+use colophon_audio::watermark::{DetectOptions, Detection, EmbedOptions, SCHEME, detect, embed};
 use colophon_signal::key::MarkKey;
 use hound::{SampleFormat, WavReader, WavWriter};
 use std::error::Error;
 use std::fmt::Write;
+use std::fs::File;
+use std::io::{BufReader, Read};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -43,13 +45,13 @@ fn run(arguments: &[String]) -> Result<i32, Box<dyn Error>> {
             let output = option("-o").ok_or("expected -o OUT.wav")?;
             let payload = u64::from_str_radix(option("--payload").ok_or("expected --payload HEX")?, 16)?;
             let strength = option("--strength").map_or(Ok(1.0), str::parse)?;
-            mark(input, output, payload, &key, &EmbedOptions::with_strength(strength))?;
+            mark(input, output, payload, &key, EmbedOptions::with_strength(strength))?;
             Ok(0)
         }
         "detect" => {
             let mut options = DetectOptions::default();
             options.warped = !arguments.iter().any(|argument| argument == "--no-warp");
-            read(input, &key, &options)
+            read(input, &key, options)
         }
         other => Err(format!("unknown verb {other}").into()),
     }
@@ -68,7 +70,7 @@ fn mark(
     output: &str,
     payload: u64,
     key: &MarkKey,
-    options: &EmbedOptions,
+    options: EmbedOptions,
 ) -> Result<(), Box<dyn Error>> {
     let mut reader = WavReader::open(input)?;
     let spec = reader.spec();
@@ -76,21 +78,25 @@ fn mark(
     match (spec.sample_format, spec.bits_per_sample) {
         (SampleFormat::Float, _) => {
             let mut samples = reader.samples::<f32>().collect::<Result<Vec<_>, _>>()?;
-            embed(&mut samples, spec.sample_rate, spec.channels, payload, key, options)?;
+            embed(&mut samples, spec.sample_rate, spec.channels, payload, key, &options)?;
             samples.into_iter().try_for_each(|sample| writer.write_sample(sample))?;
         }
         (SampleFormat::Int, 16) => {
-            let mut samples = reader.samples::<i16>().collect::<Result<Vec<_>, _>>()?;
-            embed(&mut samples, spec.sample_rate, spec.channels, payload, key, options)?;
+            let mut samples = samples16(reader)?;
+            embed(&mut samples, spec.sample_rate, spec.channels, payload, key, &options)?;
             let mut writer = writer.get_i16_writer(samples.len() as u32);
-            samples.into_iter().for_each(|sample| writer.write_sample(sample));
+            for sample in samples {
+                writer.write_sample(sample);
+            }
             writer.flush()?;
         }
         (SampleFormat::Int, bits) => {
             let shift = 32 - u32::from(bits);
             let mut samples = reader.samples::<i32>().collect::<Result<Vec<_>, _>>()?;
-            samples.iter_mut().for_each(|sample| *sample <<= shift);
-            embed(&mut samples, spec.sample_rate, spec.channels, payload, key, options)?;
+            for sample in &mut samples {
+                *sample <<= shift;
+            }
+            embed(&mut samples, spec.sample_rate, spec.channels, payload, key, &options)?;
             samples.into_iter().try_for_each(|sample| writer.write_sample(sample >> shift))?;
         }
     }
@@ -98,9 +104,13 @@ fn mark(
     Ok(())
 }
 
-fn read(input: &str, key: &MarkKey, options: &DetectOptions) -> Result<i32, Box<dyn Error>> {
+fn read(input: &str, key: &MarkKey, options: DetectOptions) -> Result<i32, Box<dyn Error>> {
     let mut reader = WavReader::open(input)?;
     let spec = reader.spec();
+    if (spec.sample_format, spec.bits_per_sample) == (SampleFormat::Int, 16) {
+        let samples = samples16(reader)?;
+        return print(&detect(&samples, spec.sample_rate, spec.channels, key, &options));
+    }
     let samples = match spec.sample_format {
         SampleFormat::Float => reader.samples::<f32>().collect::<Result<Vec<_>, _>>()?,
         SampleFormat::Int => {
@@ -111,7 +121,18 @@ fn read(input: &str, key: &MarkKey, options: &DetectOptions) -> Result<i32, Box<
                 .collect::<Result<Vec<_>, hound::Error>>()?
         }
     };
-    let result = detect(&samples, spec.sample_rate, spec.channels, key, options);
+    print(&detect(&samples, spec.sample_rate, spec.channels, key, &options))
+}
+
+/// 16-bit samples, read as one block: sample by sample the reading would take longer than the watermark.
+fn samples16(reader: WavReader<BufReader<File>>) -> Result<Vec<i16>, Box<dyn Error>> {
+    let length = reader.len() as usize * 2;
+    let mut bytes = Vec::new();
+    reader.into_inner().take(length as u64).read_to_end(&mut bytes)?;
+    Ok(bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect())
+}
+
+fn print(result: &Detection) -> Result<i32, Box<dyn Error>> {
     let payload = result.payload.map_or("null".to_owned(), |payload| format!("\"{payload:016x}\""));
     let mut segments = String::new();
     for segment in &result.segments {

@@ -5,10 +5,11 @@
 
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
+use std::collections::VecDeque;
 use std::f32::consts::PI;
 use std::sync::Arc;
 
-use super::layout::{BANDS, BINS, FFT, HOP, RATE, band_edges};
+use super::layout::{BANDS, BINS, FFT, HOP, HOPS_PER_ROW, RATE, band_edges};
 
 /// Added to every band energy: about the rounding noise of 16-bit samples, so that digital silence has a level.
 const ENERGY_FLOOR: f32 = 1e-7;
@@ -92,7 +93,7 @@ pub(super) struct Hops {
     spectrum: PowerSpectrum,
     pending: Vec<f32>,
     received: usize,
-    hops: usize,
+    done: usize,
     power: Vec<f32>,
 }
 
@@ -102,7 +103,7 @@ impl Hops {
             spectrum: PowerSpectrum::new(),
             pending: vec![0.0; FFT / 2],
             received: 0,
-            hops: 0,
+            done: 0,
             power: vec![0.0; BINS],
         }
     }
@@ -122,67 +123,123 @@ impl Hops {
 
     fn drain(&mut self, limit: usize, each: &mut dyn FnMut(&[f32])) {
         let mut at = 0;
-        while self.hops < limit {
+        while self.done < limit {
             let Some(samples) = self.pending.get(at..at + FFT) else { break };
             self.spectrum.of(samples, &mut self.power);
             each(&self.power);
-            self.hops += 1;
+            self.done += 1;
             at += HOP;
         }
         self.pending.drain(..at.min(self.pending.len()));
     }
 }
 
+/// Power spectra of a stretch of sound, as running sums over the bins: any band of any width is then one difference.
+///
+/// In `f64`, whose precision leaves 10⁻¹² of the loudest sound, well below [`ENERGY_FLOOR`].
+#[derive(Default)]
+pub(super) struct Spectra {
+    /// Hop of the first spectrum.
+    base: usize,
+    sums: Vec<f64>,
+}
+
+/// `sums` becomes the running sums of `power`.
+pub(super) fn running_sums(power: &[f32], sums: &mut Vec<f64>) {
+    sums.clear();
+    append_sums(power, sums);
+}
+
+fn append_sums(power: &[f32], sums: &mut Vec<f64>) {
+    let mut sum = 0.0;
+    sums.push(sum);
+    sums.extend(power.iter().map(|&power| {
+        sum += f64::from(power);
+        sum
+    }));
+}
+
+/// Running sums per hop: one more than bins.
+const SUMS: usize = BINS + 1;
+
+impl Spectra {
+    pub(super) fn push(&mut self, power: &[f32]) {
+        append_sums(power, &mut self.sums);
+    }
+
+    /// First hop still known.
+    pub(super) fn first(&self) -> usize {
+        self.base
+    }
+
+    /// Hop after the last.
+    pub(super) fn end(&self) -> usize {
+        self.base + self.sums.len() / SUMS
+    }
+
+    /// Forgets everything before `hop`.
+    pub(super) fn forget(&mut self, hop: usize) {
+        let hops = hop.saturating_sub(self.base).min(self.sums.len() / SUMS);
+        self.sums.drain(..hops * SUMS);
+        self.base += hops;
+    }
+
+    fn between(&self, from: usize, to: usize) -> impl ExactSizeIterator<Item = &[f64]> {
+        let at = |hop: usize| (hop.clamp(self.base, self.end()) - self.base) * SUMS;
+        self.sums[at(from)..at(to).max(at(from))].chunks_exact(SUMS)
+    }
+}
+
 /// How bins add up to bands when all band edges are multiplied by one factor.
 pub(super) struct BandMap {
-    /// First bin and the share of it and each following bin.
-    shares: Vec<(usize, Vec<f32>)>,
+    /// Every edge as a bin and the share of that bin that lies below it.
+    edges: [(usize, f64); BANDS + 1],
 }
 
 impl BandMap {
     /// Bands of sound whose frequencies were multiplied by `scale`, near 1.
     pub(super) fn new(scale: f64) -> Self {
         let width = f64::from(RATE) / FFT as f64;
-        let shares = band_edges()
-            .windows(2)
-            .map(|edge| {
-                let (low, high) = (edge[0] * scale / width + 0.5, edge[1] * scale / width + 0.5);
-                let (first, last) = (low.floor() as usize, (high.ceil() as usize).min(BINS));
-                let share = |bin: usize| {
-                    ((bin as f64 + 1.0).min(high) - (bin as f64).max(low)).clamp(0.0, 1.0) as f32
-                };
-                (first.min(BINS), (first.min(BINS)..last).map(share).collect())
-            })
-            .collect();
-        Self { shares }
-    }
-
-    /// Energy of every band.
-    pub(super) fn energies(&self, power: &[f32]) -> Bands {
-        let mut energies = [0.0; BANDS];
-        for (energy, (first, shares)) in energies.iter_mut().zip(&self.shares) {
-            *energy = power.iter().skip(*first).zip(shares).map(|(power, share)| power * share).sum();
-        }
-        energies
+        let edges = band_edges().map(|edge| {
+            // Bin k reaches from k − 1/2 to k + 1/2 bin widths.
+            let at = (edge * scale / width + 0.5).clamp(0.0, BINS as f64 - 1e-9);
+            (at as usize, at.fract())
+        });
+        Self { edges }
     }
 
     /// Level of every band in decibels.
-    pub(super) fn levels(&self, power: &[f32]) -> Bands {
-        self.energies(power).map(decibels)
+    pub(super) fn levels(&self, sums: &[f64]) -> Bands {
+        let mut up_to = [0.0f64; BANDS + 1];
+        for (slot, &(bin, share)) in up_to.iter_mut().zip(&self.edges) {
+            *slot = sums[bin] + share * (sums[bin + 1] - sums[bin]);
+        }
+        let mut levels = [0.0; BANDS];
+        for (band, level) in levels.iter_mut().enumerate() {
+            *level = (up_to[band + 1] - up_to[band]) as f32;
+        }
+        for level in &mut levels {
+            *level = decibels(*level);
+        }
+        levels
     }
 
     /// The transpose: a value per bin that is the mean of the bands it belongs to, by share; zero outside all bands.
     pub(super) fn spread(&self, bands: &Bands, bins: &mut [f32]) {
         bins.fill(0.0);
-        for (value, (first, shares)) in bands.iter().zip(&self.shares) {
-            for (bin, share) in bins.iter_mut().skip(*first).zip(shares) {
-                *bin += value * share;
+        for (value, edges) in bands.iter().zip(self.edges.windows(2)) {
+            let [(first, low), (last, high)] = [edges[0], edges[1]];
+            for (bin, slot) in bins.iter_mut().enumerate().take(last + 1).skip(first) {
+                let from = if bin == first { low } else { 0.0 };
+                let to = if bin == last { high } else { 1.0 };
+                *slot += value * (to - from) as f32;
             }
         }
     }
 }
 
 /// Energy as a level; within 0.0001 dB.
+#[inline]
 fn decibels(energy: f32) -> f32 {
     /// Least-squares fit of (log2(1+x)/x − 1)/(1−x) on 0…1, so that the result is exact at powers of two.
     const FIT: [f32; 4] = [0.441_835_87, -0.266_536_28, 0.147_018_77, -0.044_243_74];
@@ -194,19 +251,24 @@ fn decibels(energy: f32) -> f32 {
     DB_PER_OCTAVE * (exponent as f32 + x * (1.0 + (1.0 - x) * fit))
 }
 
-/// Deviation of a row that begins at hop [`BEFORE`] of `levels`, which holds [`BEFORE`] + 1 + [`AFTER`] hops.
-pub(super) fn deviation<'a>(levels: impl Iterator<Item = &'a Bands>) -> Bands {
+/// Deviation of a row that begins at hop [`BEFORE`] of `levels`.
+pub(super) fn deviation(levels: &[Bands; TIME_TAPS.len()], result: &mut Bands) {
+    /// Bands summed at a time: few enough to stay in registers.
+    const GROUP: usize = 12;
     let mut over_time = [0.0f32; BANDS];
-    for (tap, level) in TIME_TAPS.iter().zip(levels) {
-        for (sum, value) in over_time.iter_mut().zip(level) {
-            *sum += tap * value;
+    for (group, sums) in over_time.chunks_exact_mut(GROUP).enumerate() {
+        let mut held = [0.0f32; GROUP];
+        for (tap, level) in TIME_TAPS.iter().zip(levels) {
+            for (sum, value) in held.iter_mut().zip(&level[group * GROUP..][..GROUP]) {
+                *sum += tap * value;
+            }
         }
+        sums.copy_from_slice(&held);
     }
     let reach = BAND_TAPS.len() - 1;
     let mut padded = [over_time[0]; BANDS + 2 * 4];
     padded[reach..reach + BANDS].copy_from_slice(&over_time);
     padded[reach + BANDS..].fill(over_time[BANDS - 1]);
-    let mut result = [0.0f32; BANDS];
     for (band, value) in result.iter_mut().enumerate() {
         let centre = band + reach;
         *value = BAND_TAPS[0] * padded[centre]
@@ -215,7 +277,6 @@ pub(super) fn deviation<'a>(levels: impl Iterator<Item = &'a Bands>) -> Bands {
             + BAND_TAPS[3] * (padded[centre - 3] + padded[centre + 3])
             + BAND_TAPS[4] * (padded[centre - 4] + padded[centre + 4]);
     }
-    result
 }
 
 /// Squared deviations over a stretch of hops, each hop entering and leaving once.
@@ -260,49 +321,80 @@ impl Fluctuation {
 /// Standardised values of a stretch of sound: one row of bands per hop, as if a row of cells began there.
 pub(super) struct Field {
     pub(super) values: Vec<Bands>,
-    /// Level of each row in decibels: mean of the three hops that carry most of it.
-    pub(super) levels: Vec<Bands>,
+    /// Levels in decibels, [`BEFORE`] hops ahead of the first value to [`AFTER`] behind the last.
+    levels: Vec<Bands>,
 }
 
 impl Field {
-    /// From power spectra laid one after another.
-    pub(super) fn new(power: &[f32], map: &BandMap) -> Self {
-        let levels: Vec<Bands> = power.chunks_exact(BINS).map(|power| map.levels(power)).collect();
-        let hops = levels.len();
-        let at = |t: usize| &levels[t.min(hops - 1)];
-        let deviations: Vec<Bands> = (0..hops)
-            .map(|t| deviation((0..=BEFORE + AFTER).map(|k| at((t + k).saturating_sub(BEFORE)))))
-            .collect();
-        let mut fluctuation = Fluctuation::new();
-        deviations.iter().take(SPREAD).for_each(|deviation| fluctuation.enter(deviation));
-        let mut values = Vec::with_capacity(hops);
-        for (t, deviation) in deviations.iter().enumerate() {
-            if let Some(next) = deviations.get(t + SPREAD) {
-                fluctuation.enter(next);
-            }
-            if let Some(last) = t.checked_sub(SPREAD + 1) {
-                fluctuation.leave(&deviations[last]);
-            }
-            let spread = fluctuation.value();
-            let mut row = [0.0; BANDS];
-            for ((slot, deviation), spread) in row.iter_mut().zip(deviation).zip(&spread) {
-                *slot = (deviation / spread).clamp(-CLIP, CLIP);
-            }
-            values.push(row);
+    /// Of the hops from `from` up to `to`, as far as they are known.
+    pub(super) fn new(spectra: &Spectra, from: usize, to: usize, map: &BandMap) -> Self {
+        let hops = spectra.between(from, to).len();
+        let mut levels = vec![[0.0; BANDS]; hops + BEFORE + AFTER];
+        for (level, sums) in levels[BEFORE..].iter_mut().zip(spectra.between(from, to)) {
+            *level = map.levels(sums);
         }
-        let mean = |t: usize| {
-            let mut row = [0.0; BANDS];
-            for (band, slot) in row.iter_mut().enumerate() {
-                *slot = (at(t)[band] + at(t + 1)[band] + at(t + 2)[band]) / 3.0;
-            }
-            row
-        };
-        Self { levels: (0..hops).map(mean).collect(), values }
+        if hops > 0 {
+            let (first, last) = (levels[BEFORE], levels[BEFORE + hops - 1]);
+            levels[..BEFORE].fill(first);
+            levels[BEFORE + hops..].fill(last);
+        }
+        let mut values = vec![[0.0; BANDS]; hops];
+        for (value, near) in values.iter_mut().zip(levels.array_windows()) {
+            deviation(near, value);
+        }
+        standardise(&mut values);
+        Self { values, levels }
     }
 
     /// Number of hops.
     pub(super) fn len(&self) -> usize {
         self.values.len()
+    }
+
+    /// Levels of the row that begins at `hop` in decibels: mean of the three hops that carry most of it.
+    pub(super) fn row_levels(&self, hop: usize) -> Bands {
+        let mut row = [0.0; BANDS];
+        for near in self.levels.iter().skip(hop + BEFORE).take(3) {
+            for (slot, level) in row.iter_mut().zip(near) {
+                *slot += level / 3.0;
+            }
+        }
+        row
+    }
+
+    /// The hops from `from` up to `to` alone.
+    pub(super) fn part(&self, from: usize, to: usize) -> Self {
+        Self {
+            values: self.values[from..to].to_vec(),
+            levels: self.levels[from..to + BEFORE + AFTER].to_vec(),
+        }
+    }
+}
+
+/// Divides deviations by their fluctuation around them and cuts off the outliers.
+fn standardise(deviations: &mut [Bands]) {
+    let mut fluctuation = Fluctuation::new();
+    // What has left the front is overwritten, so the tail of the stretch is kept aside.
+    let mut trail: VecDeque<Bands> = VecDeque::with_capacity(SPREAD + 2);
+    deviations.iter().take(SPREAD).for_each(|deviation| fluctuation.enter(deviation));
+    let mut inverse = [0.0f32; BANDS];
+    for t in 0..deviations.len() {
+        if let Some(next) = deviations.get(t + SPREAD) {
+            fluctuation.enter(next);
+        }
+        if trail.len() > SPREAD
+            && let Some(old) = trail.pop_front()
+        {
+            fluctuation.leave(&old);
+        }
+        // It changes little from hop to hop.
+        if t.is_multiple_of(HOPS_PER_ROW) {
+            inverse = fluctuation.value().map(|spread| 1.0 / spread);
+        }
+        trail.push_back(deviations[t]);
+        for (value, inverse) in deviations[t].iter_mut().zip(&inverse) {
+            *value = (*value * inverse).clamp(-CLIP, CLIP);
+        }
     }
 }
 
@@ -326,7 +418,9 @@ mod tests {
         assert!(TIME_TAPS.iter().sum::<f32>().abs() < 1e-6);
         assert!((BAND_TAPS[0] + 2.0 * BAND_TAPS[1..].iter().sum::<f32>()).abs() < 1e-6);
         let level = [-31.0; BANDS];
-        assert!(deviation(std::iter::repeat_n(&level, 15)).iter().all(|value| value.abs() < 1e-4));
+        let mut result = [1.0; BANDS];
+        deviation(&[level; 15], &mut result);
+        assert!(result.iter().all(|value| value.abs() < 1e-4));
     }
 
     #[test]

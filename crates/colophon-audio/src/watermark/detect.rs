@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::analysis::{BandMap, Field, Hops};
+use super::analysis::{BandMap, Field, Hops, Spectra};
 use super::bound::{
     ACCEPT_LOG10_P, FURTHER_ATTEMPTS, PRESENT_LOG10_P, log10_attempt_share, log10_payload, log10_presence,
     log10_window_share,
 };
 use super::code::Decoder;
-use super::layout::{BINS, HOP, Layout, RATE};
+use super::layout::{HOP, Layout, RATE};
 use super::locate::locate;
 use super::resample::Resampler;
 use super::search::{Candidate, Correlation, PERIOD_HOPS, Stretch, hypotheses, unwarped, warped};
 use super::soft::SoftBits;
 use super::{Detection, NotChecked, Segment, Warp};
 
-/// Window and step from one window to the next, in hops (14 s, 7 s).
+/// Window and step from one window to the next, in hops (14 s, 10 s).
 const WINDOW: usize = 1750;
-const STEP: usize = 875;
+const STEP: usize = 1250;
 /// Sound up to this long is one window.
 const LONGEST: usize = WINDOW + WINDOW / 4;
 /// Shortest sound in which presence is looked for, in hops (2 s).
@@ -46,14 +46,11 @@ pub(super) struct Reader {
     hops: Hops,
     decoder: Decoder,
     converted: Vec<f32>,
-    /// Power spectra from hop `base` on.
-    power: Vec<f32>,
-    base: usize,
+    spectra: Spectra,
     /// Hop at which the next window starts.
     next: usize,
     window: usize,
     expected: usize,
-    attempts_left: bool,
     track: Option<Track>,
     /// Folded cells of the best candidate of every window so far.
     accumulated: Vec<f32>,
@@ -86,12 +83,10 @@ impl Reader {
             hops: Hops::new(),
             decoder: Decoder::new(),
             converted: Vec::new(),
-            power: Vec::new(),
-            base: 0,
+            spectra: Spectra::default(),
             next: 0,
             window: 0,
             expected,
-            attempts_left: true,
             track: None,
             accumulated: Vec::new(),
             accumulated_windows: 0,
@@ -112,15 +107,13 @@ impl Reader {
             self.energy += part.iter().map(|&sample| f64::from(sample) * f64::from(sample)).sum::<f64>();
             self.converted.clear();
             self.mono.push(part, &mut self.converted);
-            let power = &mut self.power;
-            self.hops.push(&self.converted, &mut |spectrum| power.extend_from_slice(spectrum));
-            while self.base + self.power.len() / BINS > self.next + LONGEST {
+            let spectra = &mut self.spectra;
+            self.hops.push(&self.converted, &mut |power| spectra.push(power));
+            while self.spectra.end() > self.next + LONGEST {
                 self.examine(self.next, self.next + WINDOW);
                 self.next += STEP;
                 // One step of the past is kept: a mark that begins there is still to be located.
-                let keep = self.next.saturating_sub(STEP).saturating_sub(self.base);
-                self.power.drain(..keep * BINS);
-                self.base += keep;
+                self.spectra.forget(self.next.saturating_sub(STEP));
             }
         }
     }
@@ -129,10 +122,10 @@ impl Reader {
     pub(super) fn finish(mut self) -> Detection {
         self.converted.clear();
         self.mono.finish(&mut self.converted);
-        let power = &mut self.power;
-        self.hops.push(&self.converted, &mut |spectrum| power.extend_from_slice(spectrum));
-        self.hops.finish(&mut |spectrum| power.extend_from_slice(spectrum));
-        let end = self.base + self.power.len() / BINS;
+        let spectra = &mut self.spectra;
+        self.hops.push(&self.converted, &mut |power| spectra.push(power));
+        self.hops.finish(&mut |power| spectra.push(power));
+        let end = self.spectra.end();
         let length = self.received * u64::from(RATE) / u64::from(self.rate);
         let not_checked = if length < (SHORTEST_PRESENCE * HOP) as u64 {
             Some(NotChecked::TooShort)
@@ -187,14 +180,12 @@ impl Reader {
     fn examine(&mut self, from: usize, to: usize) {
         let share = log10_window_share(self.window, self.expected);
         self.window += 1;
-        let power = self.power[(from - self.base) * BINS..(to - self.base) * BINS].to_vec();
-        let straight = Field::new(&power, &BandMap::new(1.0));
-        let followed = self.follow(from, to, &power, &straight);
+        let straight = Field::new(&self.spectra, from, to, &BandMap::new(1.0));
+        let followed = self.follow(from, to, &straight);
         let mut search = Window { share, attempt: 0, from };
         if !followed {
-            self.attempts_left = true;
-            if let Some(track) = self.read(&mut search, &power, &straight) {
-                self.place(track, from.saturating_sub(STEP).max(self.base), to);
+            if let Some(track) = self.read(&mut search, to, &straight) {
+                self.place(track, from.saturating_sub(STEP).max(self.spectra.first()), to);
                 self.track = Some(track);
             }
         }
@@ -223,13 +214,13 @@ impl Reader {
     }
 
     /// Whether the last mark goes on where it is expected; if so its place is noted.
-    fn follow(&mut self, from: usize, to: usize, power: &[f32], straight: &Field) -> bool {
+    fn follow(&mut self, from: usize, to: usize, straight: &Field) -> bool {
         let Some(track) = self.track else { return false };
         let built;
         let field = if track.stretch.frequency == 1.0 {
             straight
         } else {
-            built = Field::new(power, &BandMap::new(track.stretch.frequency));
+            built = Field::new(&self.spectra, from, to, &BandMap::new(track.stretch.frequency));
             &built
         };
         let pattern = self.layout.pattern(track.payload);
@@ -257,8 +248,7 @@ impl Reader {
 
     /// Notes where the track lies between two hops.
     fn place(&mut self, track: Track, from: usize, to: usize) {
-        let power = &self.power[(from - self.base) * BINS..(to - self.base) * BINS];
-        let field = Field::new(power, &BandMap::new(track.stretch.frequency));
+        let field = Field::new(&self.spectra, from, to, &BandMap::new(track.stretch.frequency));
         let origin = (track.origin - from as i64).rem_euclid(track.stretch.period() as i64) as usize;
         let candidate = Candidate { z: 0.0, stretch: track.stretch, origin, from: 0, to: field.len() };
         for (begin, end) in locate(&field, &self.layout.pattern(track.payload), &candidate) {
@@ -282,7 +272,7 @@ impl Reader {
     }
 
     /// Searches a whole window.
-    fn read(&mut self, search: &mut Window, power: &[f32], straight: &Field) -> Option<Track> {
+    fn read(&mut self, search: &mut Window, to: usize, straight: &Field) -> Option<Track> {
         let correlation = Correlation::new(straight, &self.layout, 1.0);
         let (whole, part) = unwarped(&correlation);
         let first = self.attempt(search, straight, &whole, true);
@@ -297,7 +287,7 @@ impl Reader {
         if !self.warp_search {
             return None;
         }
-        let (fields, found) = warped(power, &self.layout, &correlation);
+        let (fields, found) = warped((&self.spectra, search.from, to), &self.layout, &correlation);
         for (index, found) in found.iter().enumerate() {
             let field = &fields[found.field].1;
             if let Some(track) = self.attempt(search, field, &found.candidate, index == 0) {
@@ -315,10 +305,7 @@ impl Reader {
         begin: usize,
         end: usize,
     ) -> Option<Track> {
-        let rest = Field {
-            values: straight.values[begin..end].to_vec(),
-            levels: straight.levels[begin..end].to_vec(),
-        };
+        let rest = straight.part(begin, end);
         let correlation = Correlation::new(&rest, &self.layout, 1.0);
         let (whole, part) = unwarped(&correlation);
         let mut inner = Window { from: search.from + begin, ..*search };

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::analysis::{AFTER, BEFORE, BandMap, Bands, Fluctuation, deviation};
+use super::analysis::{AFTER, BEFORE, BandMap, Bands, Fluctuation, deviation, running_sums};
 use super::layout::{BANDS, HOPS_PER_ROW, ROWS, band_edges};
 
 /// Step at strength 1 in decibels for a band whose fluctuation is [`REFERENCE_DB`].
@@ -41,6 +41,7 @@ pub(super) struct GainPlanner {
     pattern: Vec<i8>,
     strength: f32,
     map: BandMap,
+    sums: Vec<f64>,
     /// `masking[to][from]`: share of the energy of band `from` that counts as masker in band `to`.
     masking: Vec<Bands>,
     /// Levels not yet forgotten; the first belongs to hop `first_level`.
@@ -61,6 +62,7 @@ impl GainPlanner {
             pattern,
             strength,
             map: BandMap::new(1.0),
+            sums: Vec::new(),
             masking: masking(),
             levels: VecDeque::new(),
             first_level: 0,
@@ -74,7 +76,8 @@ impl GainPlanner {
 
     /// Takes the spectrum of the next hop; hands the gains of each row that is settled to `each`, in order.
     pub(super) fn push(&mut self, power: &[f32], each: &mut dyn FnMut(&Bands)) {
-        let level = self.map.levels(power);
+        running_sums(power, &mut self.sums);
+        let level = self.map.levels(&self.sums);
         self.push_level(level, each);
     }
 
@@ -93,8 +96,9 @@ impl GainPlanner {
         let Some(hop) = newest.checked_sub(AFTER) else { return };
         let first = self.first_level;
         let around =
-            (0..=BEFORE + AFTER).map(|k| &self.levels[(hop + k).saturating_sub(BEFORE).max(first) - first]);
-        let next = deviation(around);
+            std::array::from_fn(|k| self.levels[(hop + k).saturating_sub(BEFORE).max(first) - first]);
+        let mut next = [0.0; BANDS];
+        deviation(&around, &mut next);
         self.fluctuation.enter(&next);
         self.deviations.push_back(next);
         let Some(hop) = hop.checked_sub(LOOK_AHEAD) else { return };
@@ -164,7 +168,7 @@ impl GainPlanner {
 fn masking() -> Vec<Bands> {
     let edges = band_edges();
     let bark: Vec<f64> =
-        edges.windows(2).map(|edge| 7.0 * ((edge[0] + edge[1]) / 2.0 / 650.0).asinh()).collect();
+        edges.windows(2).map(|edge| 7.0 * (f64::midpoint(edge[0], edge[1]) / 650.0).asinh()).collect();
     bark.iter()
         .map(|to| {
             let mut shares = [0.0; BANDS];

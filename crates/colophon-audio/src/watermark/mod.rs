@@ -140,7 +140,7 @@ pub fn embed<S: Sample>(
     key: &MarkKey,
     options: &EmbedOptions,
 ) -> Result<Embedded, EmbedError> {
-    let mut engine = engine(rate, channels, payload, key, options)?;
+    let mut engine = engine(rate, channels, payload, key, *options)?;
     let width = usize::from(channels);
     if !samples.len().is_multiple_of(width) {
         return Err(EmbedError::Frames);
@@ -170,7 +170,7 @@ pub fn embed_planar<S: Sample>(
     options: &EmbedOptions,
 ) -> Result<Embedded, EmbedError> {
     let channels = u16::try_from(planes.len()).map_err(|_| EmbedError::Channels(u16::MAX))?;
-    let mut engine = engine(rate, channels, payload, key, options)?;
+    let mut engine = engine(rate, channels, payload, key, *options)?;
     let frames = planes.first().map_or(0, |plane| plane.len());
     if planes.iter().any(|plane| plane.len() != frames) {
         return Err(EmbedError::Frames);
@@ -236,7 +236,7 @@ impl Embedder {
         options: &EmbedOptions,
     ) -> Result<Self, EmbedError> {
         Ok(Self {
-            engine: engine(rate, channels, payload, key, options)?,
+            engine: engine(rate, channels, payload, key, *options)?,
             channels: usize::from(channels),
             rate,
             held: std::collections::VecDeque::new(),
@@ -288,7 +288,7 @@ fn engine(
     channels: u16,
     payload: u64,
     key: &MarkKey,
-    options: &EmbedOptions,
+    options: EmbedOptions,
 ) -> Result<embed::Engine, EmbedError> {
     if !(LOWEST_RATE..=HIGHEST_RATE).contains(&rate) {
         return Err(EmbedError::Rate(rate));

@@ -35,7 +35,9 @@ impl Sample for i16 {
 
     fn changed(self, change: f32) -> Self {
         // Saturates at the limits of the type.
-        (f32::from(self) + change * 32_768.0).round() as Self
+        // Half away from zero; the cast cuts off the fraction.
+        let sum = f32::from(self) + change * 32_768.0;
+        (sum + 0.5f32.copysign(sum)) as Self
     }
 }
 

@@ -5,7 +5,7 @@
 //! synchronisation cells of each of the 72 rows are summed once for every hop; every hypothesis and every start is then a
 //! sum over entries of that table.
 
-use super::analysis::{BandMap, Field};
+use super::analysis::{BandMap, Field, Spectra};
 use super::layout::{BANDS, HOPS_PER_ROW, Layout, ROWS, SYNC_PER_ROW};
 
 /// Hops of one period.
@@ -255,7 +255,7 @@ pub(super) struct Found {
 ///
 /// `fields[0]` of the result is always the one given for factor 1.
 pub(super) fn warped(
-    power: &[f32],
+    (spectra, from, to): (&Spectra, usize, usize),
     layout: &Layout,
     straight: &Correlation,
 ) -> (Vec<(f64, Field)>, Vec<Found>) {
@@ -272,7 +272,7 @@ pub(super) fn warped(
         consider(straight, duration);
     }
     for frequency in frequencies() {
-        let field = Field::new(power, &BandMap::new(frequency));
+        let field = Field::new(spectra, from, to, &BandMap::new(frequency));
         let correlation = Correlation::new(&field, layout, frequency);
         for duration in [1.0 / frequency, 1.004 / frequency, 0.996 / frequency, 1.0] {
             consider(&correlation, duration);
@@ -285,7 +285,7 @@ pub(super) fn warped(
     for (_, candidate) in chosen {
         let frequency = candidate.stretch.frequency;
         let field = fields.iter().position(|(known, _)| *known == frequency).unwrap_or_else(|| {
-            fields.push((frequency, Field::new(power, &BandMap::new(frequency))));
+            fields.push((frequency, Field::new(spectra, from, to, &BandMap::new(frequency))));
             fields.len() - 1
         });
         let built;

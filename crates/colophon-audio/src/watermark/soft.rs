@@ -43,7 +43,7 @@ impl SoftBits {
         let mut plain = vec![0.0f32; CELLS];
         for &(row, hop) in &rows {
             let values = &field.values[hop];
-            let levels = &field.levels[hop];
+            let levels = field.row_levels(hop);
             let start = row * BANDS;
             let folded = cells[start..start + BANDS].iter_mut().zip(&mut plain[start..start + BANDS]);
             for (band, (cell, plain)) in folded.enumerate() {
@@ -76,7 +76,7 @@ impl SoftBits {
 fn class_borders(field: &Field, rows: &[(usize, usize)]) -> [f32; CLASSES - 1] {
     // A few thousand levels place the borders well enough.
     let stride = (rows.len() * BANDS / 4096).max(1);
-    let levels = rows.iter().flat_map(|&(_, hop)| field.levels[hop].iter().copied());
+    let levels = rows.iter().flat_map(|&(_, hop)| field.row_levels(hop));
     let mut sample: Vec<f32> = levels.step_by(stride | 1).collect();
     sample.sort_unstable_by(f32::total_cmp);
     std::array::from_fn(|i| sample.get(sample.len() * (i + 1) / CLASSES).copied().unwrap_or(0.0))
@@ -97,7 +97,7 @@ impl Weights {
         let mut total = (0.0f64, 0.0f64);
         for &(row, hop) in rows {
             let signs = &layout.sync[row * BANDS..(row + 1) * BANDS];
-            let (values, levels): (&Bands, &Bands) = (&field.values[hop], &field.levels[hop]);
+            let (values, levels): (&Bands, Bands) = (&field.values[hop], field.row_levels(hop));
             for (band, &sign) in signs.iter().enumerate().filter(|&(_, &sign)| sign != 0) {
                 let value = f64::from(sign) * f64::from(values[band]);
                 for group in [&mut by_band[band], &mut by_class[class(borders, levels[band])], &mut total] {
