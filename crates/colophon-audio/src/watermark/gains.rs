@@ -33,6 +33,13 @@ const SHARPEN: f32 = 0.25;
 /// Hops that count towards the fluctuation, before and after a row's first: the second is the embedder's delay.
 const LOOK_BACK: usize = 64;
 const LOOK_AHEAD: usize = 32;
+/// Noise-to-mask ratio that the steps are steered to at strength 1, by the estimate in [`GainPlanner::noise_to_mask`].
+const NOISE_TO_MASK: f32 = 0.009;
+/// How far they follow: 0 not at all, 1 all the way; and within which bounds.
+const STEERING: f32 = 0.85;
+const STEERING_RANGE: (f32, f32) = (0.75, 1.6);
+/// Share of each row in the running estimate: a time constant of 1.3 s.
+const STEERING_PACE: f32 = 0.025;
 /// Largest gain of a cell in decibels, whatever the strength.
 const GAIN_LIMIT_DB: f32 = 8.0;
 
@@ -53,6 +60,8 @@ pub(super) struct GainPlanner {
     /// Unsharpened gains of the two rows before the next.
     previous: [Bands; 2],
     rows: usize,
+    /// Running noise-to-mask ratio of the unsteered steps.
+    noise_to_mask: f32,
 }
 
 impl GainPlanner {
@@ -71,6 +80,7 @@ impl GainPlanner {
             fluctuation: Fluctuation::new(),
             previous: [[0.0; BANDS]; 2],
             rows: 0,
+            noise_to_mask: NOISE_TO_MASK * strength * strength,
         }
     }
 
@@ -128,39 +138,45 @@ impl GainPlanner {
     }
 
     /// Signed steps of the row that begins at `hop`.
-    fn row(&self, hop: usize) -> Bands {
+    fn row(&mut self, hop: usize) -> Bands {
         let start = (hop / HOPS_PER_ROW % ROWS) * BANDS;
         let signs = &self.pattern[start..start + BANDS];
         let own = &self.deviations[hop - self.first_deviation];
         let spread = self.fluctuation.value();
-        let masked = self.masked(&self.levels[hop + 1 - self.first_level]);
+        let ratios = self.masker_to_own(&self.levels[hop + 1 - self.first_level]);
+        let mut sorted = ratios;
+        sorted.sort_unstable_by(f32::total_cmp);
+        let median = sorted[BANDS / 2].max(f32::MIN_POSITIVE);
+        let target = NOISE_TO_MASK * self.strength * self.strength;
+        let steering =
+            (target / self.noise_to_mask).powf(STEERING / 2.0).clamp(STEERING_RANGE.0, STEERING_RANGE.1);
         let mut gains = [0.0; BANDS];
+        let mut noise = 0.0;
         for (band, gain) in gains.iter_mut().enumerate() {
             let sign = f32::from(signs[band]);
             let plain = STEP_DB * self.strength * (spread[band] / REFERENCE_DB).powf(EXPONENT);
-            let plain =
-                plain.clamp(STEP_MIN_DB.min(STEP_MAX_DB * self.strength), STEP_MAX_DB * self.strength);
+            let plain = plain.clamp(STEP_MIN_DB.min(STEP_MAX_DB * self.strength), STEP_MAX_DB * self.strength);
             let lean = LEAN * (sign * own[band]).clamp(-LEAN_LIMIT_DB, LEAN_LIMIT_DB);
             let step = (plain - lean).clamp(LEAN_RANGE.0 * plain, LEAN_RANGE.1 * plain);
-            *gain = sign * step * masked[band];
+            let masked = (ratios[band] / median).powf(MASKING_EXPONENT / 2.0);
+            *gain = sign * step * masked.clamp(MASKING_RANGE.0, MASKING_RANGE.1);
+            // A gain of g dB changes the amplitude by about g · ln 10 / 20.
+            noise += (*gain * 0.115_13).powi(2) / ratios[band];
+            *gain *= steering;
         }
+        self.noise_to_mask += STEERING_PACE * (noise / BANDS as f32 - self.noise_to_mask);
         gains
     }
 
-    /// Factor for every band by how much the others mask it, 1 for the median band.
-    fn masked(&self, levels: &Bands) -> Bands {
+    /// Energy that masks each band, its own spread included, relative to its own.
+    fn masker_to_own(&self, levels: &Bands) -> Bands {
         let energies = levels.map(|level| 10f32.powf(level / 10.0));
-        let mut ratios = [0.0f32; BANDS];
+        let mut ratios = [1.0f32; BANDS];
         for ((ratio, shares), own) in ratios.iter_mut().zip(&self.masking).zip(&energies) {
             let masker: f32 = shares.iter().zip(&energies).map(|(share, energy)| share * energy).sum();
             *ratio = masker / own.max(f32::MIN_POSITIVE);
         }
-        let mut sorted = ratios;
-        sorted.sort_unstable_by(f32::total_cmp);
-        let median = sorted[BANDS / 2].max(f32::MIN_POSITIVE);
-        ratios.map(|ratio| {
-            (ratio / median).powf(MASKING_EXPONENT / 2.0).clamp(MASKING_RANGE.0, MASKING_RANGE.1)
-        })
+        ratios
     }
 }
 
