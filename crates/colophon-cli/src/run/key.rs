@@ -16,7 +16,7 @@ pub(super) fn run(command: &KeyCommand) -> Result<Exit, Failure> {
     let signer = signer::load(&args, &Config::load()?)?.ok_or_else(|| {
         Failure::from(colophon::Error::new(colophon::ErrorKind::Key, "there is no signing key"))
     })?;
-    let chain = signer.chain()?;
+    let chain = signer.chain();
     let id = signer.key_id();
     let issuer = id.get(..4).unwrap_or_default();
     if *json {
@@ -31,7 +31,7 @@ pub(super) fn run(command: &KeyCommand) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     human::plain(&format!("algorithm    Ed25519\npublic key   {}\nkey id       {id}\nissuer       {issuer}  (first 16 bits of the key id, carried by watermarks)", signer.public_key_hex()));
-    for c in &chain {
+    for c in chain {
         human::plain(&format!("certificate  {}\n             issued by {}\n             valid {} to {}, serial {}", c.subject, c.issuer, c.not_before, c.not_after, c.serial));
     }
     Ok(Exit::Ok)
