@@ -155,7 +155,8 @@ impl GainPlanner {
         for (band, gain) in gains.iter_mut().enumerate() {
             let sign = f32::from(signs[band]);
             let plain = STEP_DB * self.strength * (spread[band] / REFERENCE_DB).powf(EXPONENT);
-            let plain = plain.clamp(STEP_MIN_DB.min(STEP_MAX_DB * self.strength), STEP_MAX_DB * self.strength);
+            let plain =
+                plain.clamp(STEP_MIN_DB.min(STEP_MAX_DB * self.strength), STEP_MAX_DB * self.strength);
             let lean = LEAN * (sign * own[band]).clamp(-LEAN_LIMIT_DB, LEAN_LIMIT_DB);
             let step = (plain - lean).clamp(LEAN_RANGE.0 * plain, LEAN_RANGE.1 * plain);
             let masked = (ratios[band] / median).powf(MASKING_EXPONENT / 2.0);

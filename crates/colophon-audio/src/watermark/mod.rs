@@ -448,6 +448,8 @@ impl Detection {
 }
 
 /// Looks for a mark of `key` in interleaved samples.
+///
+/// Channels are averaged; of two that cancel the difference is read.
 pub fn detect<S: Sample>(
     samples: &[S],
     rate: u32,
@@ -459,16 +461,33 @@ pub fn detect<S: Sample>(
         return Detection::unanswered(NotChecked::Unsupported);
     }
     let expected = samples.len() as f64 / f64::from(channels) / f64::from(rate);
-    let mut detector =
-        Detector { reader: detect::Reader::new(rate, Layout::new(key), expected, options.warped), channels };
+    let reader = detect::Reader::new(rate, Layout::new(key), expected, options.warped);
+    let mut detector = Detector { reader, channels, turned: out_of_phase(samples, channels) };
     detector.push(samples);
     detector.finish()
+}
+
+/// Whether two channels cancel in their mean, as when one of them has its polarity turned.
+fn out_of_phase<S: Sample>(samples: &[S], channels: u16) -> bool {
+    if channels != 2 {
+        return false;
+    }
+    // Every 16th frame tells as much as all.
+    let (mut sum, mut difference) = (0.0f64, 0.0f64);
+    for frame in samples.chunks_exact(2).step_by(16) {
+        let (left, right) = (frame[0].amplitude(), frame[1].amplitude());
+        sum += f64::from((left + right) * (left + right));
+        difference += f64::from((left - right) * (left - right));
+    }
+    difference > 4.0 * sum
 }
 
 /// Looks for a mark in sound that arrives piece by piece, in memory of a few megabytes however long it is.
 pub struct Detector {
     reader: detect::Reader,
     channels: u16,
+    /// Whether the second of two channels counts with its polarity turned.
+    turned: bool,
 }
 
 impl Detector {
@@ -486,6 +505,7 @@ impl Detector {
         fits.then(|| Self {
             reader: detect::Reader::new(rate, Layout::new(key), expected_s, options.warped),
             channels,
+            turned: false,
         })
     }
 
@@ -496,11 +516,14 @@ impl Detector {
         let mut mono = Vec::with_capacity(PIECE.min(samples.len() / width));
         for piece in samples.chunks(PIECE * width) {
             mono.clear();
-            mono.extend(
-                piece
-                    .chunks_exact(width)
-                    .map(|frame| share * frame.iter().map(|sample| sample.amplitude()).sum::<f32>()),
-            );
+            let frames = piece.chunks_exact(width);
+            if self.turned {
+                mono.extend(frames.map(|frame| 0.5 * (frame[0].amplitude() - frame[1].amplitude())));
+            } else {
+                mono.extend(
+                    frames.map(|frame| share * frame.iter().map(|sample| sample.amplitude()).sum::<f32>()),
+                );
+            }
             self.reader.push(&mono);
         }
     }

@@ -12,7 +12,7 @@ use super::search::Candidate;
 /// Level classes.
 const CLASSES: usize = 8;
 /// Cells worth of the overall mean mixed into each group's mean.
-const SHRINK: f64 = 20.0;
+const SHRINK: f64 = 60.0;
 /// Smallest overall mean assumed: below it, groups are noise.
 const MEAN_FLOOR: f64 = 0.05;
 /// Bounds of a weight relative to the average.
