@@ -14,7 +14,8 @@ const PARENT: &str = "parent";
 
 /// A builder with every assertion, and the parent when there is one.
 pub(crate) fn builder(cx: &SealCx<'_>, mime: &str) -> Result<Builder> {
-    let failed = |e: c2pa::Error| Error::new(ErrorKind::Key, "the manifest cannot be built").because(e.to_string());
+    let failed =
+        |e: c2pa::Error| Error::new(ErrorKind::Key, "the manifest cannot be built").because(e.to_string());
     let context = settings::writing()?;
     let mut builder = Builder::from_context(context).with_definition(definition(cx, mime)).map_err(failed)?;
     for mark in &cx.record.watermarks {
@@ -80,11 +81,17 @@ fn actions(cx: &SealCx<'_>) -> Value {
     };
     let mut list = Vec::new();
     if cx.parent.is_some() {
-        list.push(json!({ "action": "c2pa.opened", "when": cx.now, "parameters": { "ingredientIds": [PARENT] } }));
+        list.push(
+            json!({ "action": "c2pa.opened", "when": cx.now, "parameters": { "ingredientIds": [PARENT] } }),
+        );
         // The parent was generated or altered; this manifest adds marks to it.
-        list.push(with_agent(json!({ "action": "c2pa.edited", "when": when, "digitalSourceType": source_type })));
+        list.push(with_agent(
+            json!({ "action": "c2pa.edited", "when": when, "digitalSourceType": source_type }),
+        ));
     } else {
-        list.push(with_agent(json!({ "action": "c2pa.created", "when": when, "digitalSourceType": source_type })));
+        list.push(with_agent(
+            json!({ "action": "c2pa.created", "when": when, "digitalSourceType": source_type }),
+        ));
     }
     if !cx.record.watermarks.is_empty() {
         list.push(json!({ "action": "c2pa.watermarked.bound", "when": cx.now }));

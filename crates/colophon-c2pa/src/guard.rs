@@ -7,7 +7,11 @@ use colophon_core::{ManifestEvidence, Note, State};
 pub(crate) const SOFT_BINDING_MISSING: &str = "assertion.action.softBindingMissing";
 
 /// Puts the state right. `store` is the raw manifest store where it is at hand.
-pub(crate) fn correct(evidence: &mut ManifestEvidence, state: State, store: Option<&[u8]>) -> (State, Vec<Note>) {
+pub(crate) fn correct(
+    evidence: &mut ManifestEvidence,
+    state: State,
+    store: Option<&[u8]>,
+) -> (State, Vec<Note>) {
     let mut notes = Vec::new();
     let mut state = state;
     let bound = evidence.actions.iter().any(|a| a.starts_with("c2pa.watermarked.bound"));
@@ -23,7 +27,12 @@ pub(crate) fn correct(evidence: &mut ManifestEvidence, state: State, store: Opti
     let judged = |codes: &[String]| codes.iter().any(|c| c.starts_with("signingCredential.ocsp"));
     let s = &evidence.status;
     let stapled = store.is_some_and(|b| b.windows(5).any(|w| w == b"rVals"));
-    if state == State::Trusted && stapled && !judged(&s.success) && !judged(&s.informational) && !judged(&s.failure) {
+    if state == State::Trusted
+        && stapled
+        && !judged(&s.success)
+        && !judged(&s.informational)
+        && !judged(&s.failure)
+    {
         evidence.axes.trusted = false;
         state = State::Valid;
         notes.push(Note::new(

@@ -4,8 +4,9 @@ use std::io::Cursor;
 
 use c2pa::{Builder, Ingredient, Manifest, Reader, ValidationState};
 use colophon_core::{
-    Carrier, Error, ErrorKind, Evidence, Finding, HardBinding, ManifestEvidence, Normalisation, Note, Place, ReadCx,
-    Record, Result, SealCx, SignerEvidence, Slot, Source, SourceReader, State, StatusCodes, Trust, TrustAxes, Why,
+    Carrier, Error, ErrorKind, Evidence, Finding, HardBinding, ManifestEvidence, Normalisation, Note, Place,
+    ReadCx, Record, Result, SealCx, SignerEvidence, Slot, Source, SourceReader, State, StatusCodes, Trust,
+    TrustAxes, Why,
 };
 use serde_json::Value;
 
@@ -47,7 +48,9 @@ pub(crate) fn read(cx: &ReadCx<'_>) -> Vec<Finding> {
         let (code, text) = note.split_once(": ").unwrap_or((note, ""));
         let mut e = ManifestEvidence { carrier: "embedded".to_owned(), ..ManifestEvidence::default() };
         e.status.failure.push(code.to_owned());
-        findings.push(Finding::new(&INFO, State::Malformed).with(Evidence::Manifest(Box::new(e))).note(code, text));
+        findings.push(
+            Finding::new(&INFO, State::Malformed).with(Evidence::Manifest(Box::new(e))).note(code, text),
+        );
     }
     if findings.is_empty() {
         findings.push(Finding::new(&INFO, State::Absent));
@@ -86,7 +89,8 @@ fn store(
     });
     match read {
         Ok(reader) => {
-            let own = slot.and_then(|(normalisation, range)| normalised_match(cx, &reader, normalisation, &range));
+            let own =
+                slot.and_then(|(normalisation, range)| normalised_match(cx, &reader, normalisation, &range));
             finding(&reader, carrier, Some(bytes), own)
         }
         Err(e) => unreadable(&e, carrier),
@@ -152,7 +156,9 @@ fn unreadable(e: &Error, carrier: &str) -> Finding {
     if state == State::Malformed {
         evidence.status.failure.push(status_of(&e.to_string()).to_owned());
     }
-    let mut f = Finding::new(&INFO, state).with(Evidence::Manifest(Box::new(evidence))).note("unreadable", e.to_string());
+    let mut f = Finding::new(&INFO, state)
+        .with(Evidence::Manifest(Box::new(evidence)))
+        .note("unreadable", e.to_string());
     if state == State::NotChecked {
         f.why = Some(Why::Undecodable);
     }
@@ -270,17 +276,22 @@ fn describe(manifest: &Manifest, e: &mut ManifestEvidence) {
             serial: s.cert_serial_number.clone(),
         });
     }
-    e.generator = manifest.claim_generator_info.as_ref().and_then(|list| list.first()).map(|g| match &g.version {
-        Some(v) => format!("{}/{v}", g.name),
-        None => g.name.clone(),
-    });
+    e.generator =
+        manifest.claim_generator_info.as_ref().and_then(|list| list.first()).map(|g| match &g.version {
+            Some(v) => format!("{}/{v}", g.name),
+            None => g.name.clone(),
+        });
     for a in manifest.assertions() {
         e.assertions.push(a.label().to_owned());
         let Ok(value) = a.value() else { continue };
         match a.label() {
             l if l.starts_with("c2pa.actions") => actions(value, e),
             "c2pa.ai-disclosure" => {
-                e.ai_disclosure = value.get("modelName").or_else(|| value.get("modelType")).and_then(Value::as_str).map(str::to_owned);
+                e.ai_disclosure = value
+                    .get("modelName")
+                    .or_else(|| value.get("modelType"))
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
             }
             RECORD_LABEL => e.record = serde_json::from_value::<Record>(value.clone()).ok(),
             _ => {}
@@ -306,9 +317,15 @@ fn ingredient(i: &Ingredient) -> String {
 }
 
 /// Adds the input's own manifest as the parent.
-pub(crate) fn add_parent(cx: &SealCx<'_>, parent: &dyn Source, builder: &mut Builder, json: &str) -> Result<()> {
+pub(crate) fn add_parent(
+    cx: &SealCx<'_>,
+    parent: &dyn Source,
+    builder: &mut Builder,
+    json: &str,
+) -> Result<()> {
     let failed = |e: c2pa::Error| {
-        Error::new(ErrorKind::Conflict, "the manifest on the input cannot be kept as the parent").because(e.to_string())
+        Error::new(ErrorKind::Conflict, "the manifest on the input cannot be kept as the parent")
+            .because(e.to_string())
     };
     let trust = Trust::default();
     let layout = cx.format.inspect(parent, cx.limits)?;
@@ -325,7 +342,9 @@ pub(crate) fn add_parent(cx: &SealCx<'_>, parent: &dyn Source, builder: &mut Bui
         return Ok(());
     };
     let bytes = parent.all(cx.limits.input_bytes)?;
-    let read = reader(&trust)?.with_manifest_data_and_stream(store, mime, Cursor::new(bytes.as_ref())).map_err(failed)?;
+    let read = reader(&trust)?
+        .with_manifest_data_and_stream(store, mime, Cursor::new(bytes.as_ref()))
+        .map_err(failed)?;
     let ingredient = builder.add_ingredient_from_reader(&read).map_err(failed)?;
     ingredient.set_is_parent().set_title("as received");
     ingredient.set_instance_id("parent");

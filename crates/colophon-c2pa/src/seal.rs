@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use c2pa::assertions::DataHash;
 use c2pa::{Builder, HashRange, Signer as _};
-use colophon_core::{Carrier, Edit, Error, ErrorKind, Normalisation, Result, SealCx, Sealed, Slot, Source, SourceReader};
+use colophon_core::{
+    Carrier, Edit, Error, ErrorKind, Normalisation, Result, SealCx, Sealed, Slot, Source, SourceReader,
+};
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
@@ -69,7 +71,12 @@ fn beside(cx: &SealCx<'_>, mime: &str) -> Result<Sealed> {
     Ok(Sealed { bytes: all.into_owned(), manifest_id: manifest_id(&store), sidecar: Some(store) })
 }
 
-fn sign(builder: &mut Builder, adapter: &Adapter<'_>, range: Option<Range<u64>>, hash: Vec<u8>) -> Result<Vec<u8>> {
+fn sign(
+    builder: &mut Builder,
+    adapter: &Adapter<'_>,
+    range: Option<Range<u64>>,
+    hash: Vec<u8>,
+) -> Result<Vec<u8>> {
     let mut data = DataHash::new("jumbf manifest", "sha256");
     if let Some(range) = range {
         data.add_exclusion(HashRange::new(range.start, range.end - range.start));
@@ -115,7 +122,13 @@ fn manifest_id(store: &[u8]) -> String {
     let text = String::from_utf8_lossy(store);
     text.match_indices("urn:c2pa:")
         .last()
-        .map(|(at, _)| text.get(at..).unwrap_or_default().chars().take_while(|c| c.is_ascii_graphic() && *c != '/').collect())
+        .map(|(at, _)| {
+            text.get(at..)
+                .unwrap_or_default()
+                .chars()
+                .take_while(|c| c.is_ascii_graphic() && *c != '/')
+                .collect()
+        })
         .unwrap_or_default()
 }
 

@@ -6,8 +6,14 @@ use serde_json::json;
 
 /// Assertions attributed to the signer. Without this list 0.90 puts the actions among the gathered assertions, and
 /// the manifest fails the conformance rules.
-const CREATED: [&str; 6] =
-    ["c2pa.actions.v2", "c2pa.soft-binding", "c2pa.ai-disclosure", super::RECORD_LABEL, "c2pa.hash.data", "c2pa.hash.bmff.v3"];
+const CREATED: [&str; 6] = [
+    "c2pa.actions.v2",
+    "c2pa.soft-binding",
+    "c2pa.ai-disclosure",
+    super::RECORD_LABEL,
+    "c2pa.hash.data",
+    "c2pa.hash.bmff.v3",
+];
 
 /// A context for writing.
 pub(crate) fn writing() -> Result<Context> {

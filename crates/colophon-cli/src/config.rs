@@ -38,7 +38,8 @@ impl Config {
         };
         let text = std::fs::read_to_string(&path).map_err(|e| Failure::from(e).on(&path))?;
         let mut config: Self = toml::from_str(&text).map_err(|e| {
-            Failure::from(Error::new(ErrorKind::Usage, "the configuration is not usable").because(e)).on(&path)
+            Failure::from(Error::new(ErrorKind::Usage, "the configuration is not usable").because(e))
+                .on(&path)
         })?;
         config.path = Some(path);
         Ok(config)

@@ -27,7 +27,8 @@ impl Input {
     pub(crate) fn read(&self, max: u64) -> Result<Vec<u8>, Failure> {
         let failed = |e: std::io::Error| Failure::from(e).on(&self.path);
         let too_large = |len: u64| {
-            Failure::from(Error::new(ErrorKind::Limit, format!("{len} bytes exceed the limit of {max}"))).on(&self.path)
+            Failure::from(Error::new(ErrorKind::Limit, format!("{len} bytes exceed the limit of {max}")))
+                .on(&self.path)
         };
         let mut bytes = Vec::new();
         if self.is_stdin() {

@@ -15,7 +15,8 @@ pub(crate) fn load(args: &KeyArgs, config: &Config) -> Result<Option<CertifiedSi
     };
     let cert = args.cert.clone().or_else(|| config.cert.as_deref().map(|c| config.resolve(c)));
     let Some(cert) = cert else {
-        return Err(Failure::usage("a key needs its certificate chain").hint("name it with --cert, or run `colophon init`"));
+        return Err(Failure::usage("a key needs its certificate chain")
+            .hint("name it with --cert, or run `colophon init`"));
     };
     open(&uri, &cert).map(Some)
 }
@@ -23,8 +24,10 @@ pub(crate) fn load(args: &KeyArgs, config: &Config) -> Result<Option<CertifiedSi
 /// A signer from a key URI and a PEM file.
 pub(crate) fn open(uri: &str, cert: &Path) -> Result<CertifiedSigner, Failure> {
     let chain = std::fs::read_to_string(cert).map_err(|e| {
-        Failure::from(colophon::Error::new(colophon::ErrorKind::Key, "the certificate chain cannot be read").because(e))
-            .on(cert)
+        Failure::from(
+            colophon::Error::new(colophon::ErrorKind::Key, "the certificate chain cannot be read").because(e),
+        )
+        .on(cert)
     })?;
     Ok(CertifiedSigner::from_uri(uri, &chain)?)
 }

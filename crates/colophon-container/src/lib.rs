@@ -13,5 +13,6 @@ pub mod jpeg;
 pub mod ogg;
 pub mod png;
 pub mod riff;
+pub mod tiff;
 pub mod vorbis_comment;
 pub mod xmp;

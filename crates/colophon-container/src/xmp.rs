@@ -178,7 +178,8 @@ fn walk(text: &str, namespace: &str, local: &str) -> Result<Walked> {
     let mut description: Option<(usize, bool)> = None;
     let mut open: Option<(usize, Occurrence)> = None;
     let wanted = |ns: &ResolveResult<'_>, name: &[u8]| {
-        matches!(ns, ResolveResult::Bound(n) if n.as_ref() == namespace.as_bytes()) && name == local.as_bytes()
+        matches!(ns, ResolveResult::Bound(n) if n.as_ref() == namespace.as_bytes())
+            && name == local.as_bytes()
     };
     let is_rdf = |ns: &ResolveResult<'_>| matches!(ns, ResolveResult::Bound(n) if n.as_ref() == RDF);
     loop {
@@ -201,16 +202,23 @@ fn walk(text: &str, namespace: &str, local: &str) -> Result<Walked> {
                         walked.bound = bound_prefix(&reader, e, namespace);
                     }
                     for (attribute, range) in attributes(text, &(start..end)) {
-                        let (ns, attr_local) = reader.resolver().resolve_attribute(quick_xml::name::QName(attribute.as_bytes()));
+                        let (ns, attr_local) =
+                            reader.resolver().resolve_attribute(quick_xml::name::QName(attribute.as_bytes()));
                         if wanted(&ns, attr_local.as_ref()) {
                             let value = attribute_value(text.get(range.clone()).unwrap_or_default())?;
-                            walked.found.push(Occurrence { range, form: Form::Attribute, values: vec![value] });
+                            walked.found.push(Occurrence {
+                                range,
+                                form: Form::Attribute,
+                                values: vec![value],
+                            });
                         }
                     }
                     if !empty {
                         description = Some((depth, first));
                     }
-                } else if open.is_none() && description.is_some_and(|(d, _)| depth == increment(d)) && wanted(&ns, name.as_ref())
+                } else if open.is_none()
+                    && description.is_some_and(|(d, _)| depth == increment(d))
+                    && wanted(&ns, name.as_ref())
                 {
                     let inside = e.attributes().flatten().any(|a| a.key.as_namespace_binding().is_some());
                     let prefix = e.name().prefix().map(|p| String::from_utf8_lossy(p.as_ref()).into_owned());
@@ -339,7 +347,10 @@ fn attributes<'a>(text: &'a str, tag: &Range<usize>) -> Vec<(&'a str, Range<usiz
     while at < raw.len() {
         let rest = raw.get(at..).unwrap_or_default();
         let name_at = at.saturating_add(rest.len().saturating_sub(rest.trim_start().len()));
-        let Some(equals) = raw.get(name_at..).and_then(|r| r.find('=')).map(|i| name_at.saturating_add(i)) else { break };
+        let Some(equals) = raw.get(name_at..).and_then(|r| r.find('=')).map(|i| name_at.saturating_add(i))
+        else {
+            break;
+        };
         let name = raw.get(name_at..equals).unwrap_or_default().trim();
         let after = raw.get(increment(equals)..).unwrap_or_default();
         let quote_at = increment(equals).saturating_add(after.len().saturating_sub(after.trim_start().len()));
@@ -372,8 +383,13 @@ fn text(packet: &[u8]) -> Result<Cow<'_, str>> {
         return Err(Error::limit("the XMP packet is longer than 16 MiB").in_format("xmp"));
     }
     let decode16 = |read: fn([u8; 2]) -> u16| {
-        let units = packet.chunks_exact(2).skip(1).map(|c| read([c.first().copied().unwrap_or(0), c.get(1).copied().unwrap_or(0)]));
-        char::decode_utf16(units).collect::<std::result::Result<String, _>>().map_err(|_| malformed("not UTF-16"))
+        let units = packet
+            .chunks_exact(2)
+            .skip(1)
+            .map(|c| read([c.first().copied().unwrap_or(0), c.get(1).copied().unwrap_or(0)]));
+        char::decode_utf16(units)
+            .collect::<std::result::Result<String, _>>()
+            .map_err(|_| malformed("not UTF-16"))
     };
     match packet {
         [0xfe, 0xff, ..] => decode16(u16::from_be_bytes).map(Cow::Owned),
@@ -458,7 +474,10 @@ mod tests {
                 ),
                 vec!["a", "b"],
             ),
-            ("<rdf:Description xmlns:T=\"urn:other\"><T:AIGC>a</T:AIGC></rdf:Description>".to_owned(), vec![]),
+            (
+                "<rdf:Description xmlns:T=\"urn:other\"><T:AIGC>a</T:AIGC></rdf:Description>".to_owned(),
+                vec![],
+            ),
         ] {
             assert_eq!(values(wrap(&form).as_bytes()), expected, "{form}");
         }
@@ -483,8 +502,12 @@ mod tests {
         let own = format!("xmlns:T=\"{NS}\"");
         for form in [
             format!("<rdf:Description {own} T:AIGC=\"old\" rdf:about=\"\"/>"),
-            format!("<rdf:Description {own} rdf:about='' T:AIGC=\"old\"><T:AIGC>older</T:AIGC></rdf:Description>"),
-            format!("<rdf:Description {own}><T:AIGC>a</T:AIGC></rdf:Description><rdf:Description {own} T:AIGC='b'/>"),
+            format!(
+                "<rdf:Description {own} rdf:about='' T:AIGC=\"old\"><T:AIGC>older</T:AIGC></rdf:Description>"
+            ),
+            format!(
+                "<rdf:Description {own}><T:AIGC>a</T:AIGC></rdf:Description><rdf:Description {own} T:AIGC='b'/>"
+            ),
             "<rdf:Description/>".to_owned(),
             String::new(),
         ] {

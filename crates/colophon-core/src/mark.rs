@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    Declaration, Edit, Finding, Format, Layout, Limits, MarkKind, Observation, Plan, Query, Record, RenderCx, Result, SealCx,
-    Sealed, SignalOp, Source, Tools, Trust,
+    Declaration, Edit, Finding, Format, Layout, Limits, MarkKind, Observation, Plan, Query, Record, RenderCx,
+    Result, SealCx, Sealed, SignalOp, Source, Tools, Trust,
 };
 
 /// When a mark is written: content first, then metadata, the signature over both last.

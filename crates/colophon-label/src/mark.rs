@@ -1,8 +1,8 @@
 //! The label as a mark: one for every medium, because the format knows how to place and find it.
 
 use colophon_core::{
-    Evidence, Finding, LabelForm, Mark, MarkInfo, MarkKind, Observation, Place, Query, ReadCx, Result, SignalOp,
-    SignalSupport, Stage, State, Step, Why, WriteCx,
+    Evidence, Finding, LabelForm, Mark, MarkInfo, MarkKind, Observation, Place, Query, ReadCx, Result,
+    SignalOp, SignalSupport, Stage, State, Step, Why, WriteCx,
 };
 
 /// The conspicuous label: seen, heard or written.
@@ -27,7 +27,9 @@ impl Mark for LabelMark {
 
     fn queries<'a>(&self, cx: &ReadCx<'a>) -> Vec<Query<'a>> {
         match cx.record {
-            Some(record) if !record.labels.is_empty() => record.labels.iter().map(|l| Query::Label(Some(l))).collect(),
+            Some(record) if !record.labels.is_empty() => {
+                record.labels.iter().map(|l| Query::Label(Some(l))).collect()
+            }
             _ => vec![Query::Label(None)],
         }
     }
@@ -56,7 +58,8 @@ fn finding(answer: &Observation) -> Finding {
         finding = finding.with(Evidence::Label(e.clone()));
     }
     if *state == State::Invalid {
-        finding = finding.note("label-lost", "the signed record names a label that was not found where it should be");
+        finding = finding
+            .note("label-lost", "the signed record names a label that was not found where it should be");
     }
     finding
 }

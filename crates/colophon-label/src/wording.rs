@@ -58,7 +58,9 @@ mod tests {
 
     #[test]
     fn gb45438_5_1_both_elements_in_any_order_and_case() {
-        for valid in ["AI生成", "人工智能生成合成", "由AI合成", "生成（ai）", "Ai 合成", "本内容由人工智能生成"] {
+        for valid in
+            ["AI生成", "人工智能生成合成", "由AI合成", "生成（ai）", "Ai 合成", "本内容由人工智能生成"]
+        {
             assert!(gb45438_elements(valid).complete(), "{valid}");
         }
         for invalid in ["AI播客", "虚拟主播", "AI GENERATED", "MAIL生成", "生成", "", "AI2生成"] {

@@ -31,11 +31,7 @@ pub fn find(text: &str) -> Option<Found> {
     let near = |mut it: &mut dyn Iterator<Item = &(usize, &str)>, position| {
         (&mut it).take(WINDOW).find_map(|(at, line)| {
             let words = undecorated(line);
-            is_label(words).then(|| Found {
-                text: words.to_owned(),
-                range: *at..at + line.len(),
-                position,
-            })
+            is_label(words).then(|| Found { text: words.to_owned(), range: *at..at + line.len(), position })
         })
     };
     near(&mut lines.iter(), TextPosition::Start).or_else(|| near(&mut lines.iter().rev(), TextPosition::End))

@@ -2,8 +2,8 @@
 
 use colophon_container::xmp;
 use colophon_core::{
-    Edit, Evidence, Finding, Mark, MarkInfo, MarkKind, Place, ReadCx, Result, Slot, SourceTypeEvidence, Stage, State,
-    Step, WriteCx,
+    Edit, Evidence, Finding, Mark, MarkInfo, MarkKind, Place, ReadCx, Result, Slot, SourceTypeEvidence,
+    Stage, State, Step, WriteCx,
 };
 
 /// XMP namespace of the property.

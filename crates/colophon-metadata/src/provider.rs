@@ -47,7 +47,9 @@ impl fmt::Display for ProviderCodeError {
             Self::Length => "a provider code has 27 characters",
             Self::Charset => "a provider code has digits and capital letters only",
             Self::FormatCode => "a provider code starts with 00",
-            Self::SubjectType => "subject and binding type are not 11 (organisation, unified social credit code)",
+            Self::SubjectType => {
+                "subject and binding type are not 11 (organisation, unified social credit code)"
+            }
             Self::UsccCheck => "the check character of the unified social credit code is wrong",
             Self::OrganisationCheck => "the check character of the organisation code is wrong",
             Self::ServiceType => "the service type is not 0, 1 or 2",

@@ -67,10 +67,12 @@ impl Ruling {
 
 fn check(check: &Check, x: &Examined<'_>) -> Ruling {
     match check {
-        Check::LabelPresent => with_label(x, false, |_, state| {
-            Ruling::new(Outcome::Pass, format!("the label is {state}"))
-        }),
-        Check::LabelWording { words, optional } => with_label(x, *optional, |e, _| label_wording(e, *words, x)),
+        Check::LabelPresent => {
+            with_label(x, false, |_, state| Ruling::new(Outcome::Pass, format!("the label is {state}")))
+        }
+        Check::LabelWording { words, optional } => {
+            with_label(x, *optional, |e, _| label_wording(e, *words, x))
+        }
         Check::LabelHeight { min } => with_label(x, false, |e, _| match e.height_ratio {
             // Half a pixel of a small picture is more than the last digit shown.
             Some(ratio) => Ruling::pass_if(
@@ -87,7 +89,9 @@ fn check(check: &Check, x: &Examined<'_>) -> Ruling {
         }),
         Check::LabelSpoken { optional } => with_label(x, *optional, |e, _| match e.method.as_str() {
             "spoken" => Ruling::new(Outcome::Pass, "a spoken label was heard"),
-            _ if *optional => Ruling::new(Outcome::NotApplicable, "no spoken label; the duty is the deployer's"),
+            _ if *optional => {
+                Ruling::new(Outcome::NotApplicable, "no spoken label; the duty is the deployer's")
+            }
             _ => Ruling::new(Outcome::Fail, "the label is not spoken"),
         }),
         Check::AigcPresent
@@ -191,7 +195,8 @@ fn aigc(check: &Check, x: &Examined<'_>) -> Ruling {
         return Ruling::new(Outcome::Fail, format!("{} labels are there", there.len())).on(because);
     }
     let Some((finding, e)) = labels.first() else {
-        let reason = if there.is_empty() { "no AIGC label was found" } else { "the AIGC label cannot be read" };
+        let reason =
+            if there.is_empty() { "no AIGC label was found" } else { "the AIGC label cannot be read" };
         let outcome = match check {
             Check::AigcPresent | Check::AigcSingle => Outcome::Fail,
             Check::AigcFields if !there.is_empty() => Outcome::Fail,
@@ -237,7 +242,8 @@ fn manifest_valid(x: &Examined<'_>) -> Ruling {
     if let Some((i, f, _)) = all.iter().find(|(_, f, _)| matches!(f.state, State::Valid | State::Trusted)) {
         return Ruling::new(Outcome::Pass, format!("the manifest is {}", f.state)).on([*i]);
     }
-    if let Some((i, _, e)) = all.iter().find(|(_, f, _)| matches!(f.state, State::Invalid | State::Malformed)) {
+    if let Some((i, _, e)) = all.iter().find(|(_, f, _)| matches!(f.state, State::Invalid | State::Malformed))
+    {
         let why = match e {
             Some(e) if e.axes.content == HardBinding::Mismatch => {
                 "the content is not the one that was signed: the hard binding does not match".to_owned()
@@ -311,7 +317,8 @@ fn machine_readable(x: &Examined<'_>) -> Ruling {
         Some(Evidence::Watermark(_)) => true,
         _ => false,
     };
-    let found: Vec<(usize, &Finding)> = of(x, |f| f.state.is_there() && f.kind != MarkKind::Label && says_ai(f));
+    let found: Vec<(usize, &Finding)> =
+        of(x, |f| f.state.is_there() && f.kind != MarkKind::Label && says_ai(f));
     if found.is_empty() {
         return Ruling::new(Outcome::Fail, "machine-readable marks are absent");
     }
@@ -328,5 +335,6 @@ fn none_invalid(x: &Examined<'_>) -> Ruling {
         matches!(&f.evidence, Some(Evidence::Manifest(e)) if e.axes.content == HardBinding::Mismatch)
     });
     let detail = if binding { ": the hard binding does not match the content" } else { "" };
-    Ruling::new(Outcome::Fail, format!("{} is {}{detail}", first.mark, first.state)).on(bad.iter().map(|(i, _)| *i))
+    Ruling::new(Outcome::Fail, format!("{} is {}{detail}", first.mark, first.state))
+        .on(bad.iter().map(|(i, _)| *i))
 }

@@ -10,6 +10,4 @@ mod profile;
 
 pub use judge::{Examined, judge};
 pub use planning::{LabelChoice, Overrides, plan};
-pub use profile::{
-    BUILT_IN, Check, LabelDuty, Profile, Rule, Words, built_in, find, from_toml,
-};
+pub use profile::{BUILT_IN, Check, LabelDuty, Profile, Rule, Words, built_in, find, from_toml};

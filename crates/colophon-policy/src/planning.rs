@@ -1,8 +1,8 @@
 //! From profiles and a declaration to a plan: the strictest union.
 
 use colophon_core::{
-    AudibleSpec, Declaration, Error, ErrorKind, Existing, FormatInfo, LabelForm, LabelSpec, Media, Plan, PlanNote,
-    Result, SignalSupport, VisibleSpec, WrittenSpec,
+    AudibleSpec, Declaration, Error, ErrorKind, Existing, FormatInfo, LabelForm, LabelSpec, Media, Plan,
+    PlanNote, Result, SignalSupport, Slot, VisibleSpec, WrittenSpec,
 };
 
 use colophon_label::wording::{combined, gb45438_elements};
@@ -50,7 +50,12 @@ pub struct Overrides {
 ///
 /// # Errors
 /// `Usage` without profiles, `Policy` when an override would break a profile and that was not allowed.
-pub fn plan(profiles: &[&Profile], format: &FormatInfo, declaration: &Declaration, over: &Overrides) -> Result<Plan> {
+pub fn plan(
+    profiles: &[&Profile],
+    format: &FormatInfo,
+    declaration: &Declaration,
+    over: &Overrides,
+) -> Result<Plan> {
     if profiles.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "no profile is named"));
     }
@@ -108,7 +113,8 @@ pub fn plan(profiles: &[&Profile], format: &FormatInfo, declaration: &Declaratio
             text: "text is watermarked while it is generated, not afterwards".to_owned(),
         });
     }
-    if plan.aigc && format.slots.is_empty() {
+    let keyed = format.slots.iter().any(|s| matches!(s.slot, Slot::Field | Slot::Xmp));
+    if plan.aigc && !keyed {
         plan.aigc = false;
         plan.notes.push(PlanNote {
             code: "no-slot".to_owned(),
@@ -173,7 +179,7 @@ fn label(
 
 #[cfg(test)]
 mod tests {
-    use colophon_core::{Carrier, Slot, SlotInfo};
+    use colophon_core::{Carrier, SlotInfo};
 
     use super::*;
     use crate::find;

@@ -41,7 +41,8 @@ pub struct CertificateInfo {
 pub fn parse_chain(pem: &str) -> Result<Vec<CertificateInfo>> {
     let mut chain = Vec::new();
     for block in Pem::iter_from_buffer(pem.as_bytes()) {
-        let block = block.map_err(|e| key_error("the certificate chain is not PEM").because(e.to_string()))?;
+        let block =
+            block.map_err(|e| key_error("the certificate chain is not PEM").because(e.to_string()))?;
         if block.label != "CERTIFICATE" {
             continue;
         }

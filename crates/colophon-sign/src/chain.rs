@@ -34,13 +34,19 @@ impl ChainRequest {
     /// # Errors
     /// `Key` when the system gives no randomness, or the organisation is empty or has control characters.
     pub fn new(organisation: &str, days: u16) -> Result<Self> {
-        if organisation.trim().is_empty() || organisation.chars().any(char::is_control) || organisation.len() > 64 {
+        if organisation.trim().is_empty()
+            || organisation.chars().any(char::is_control)
+            || organisation.len() > 64
+        {
             // X.520 bounds an organisation name at 64 characters.
-            return Err(key_error("the organisation is empty, longer than 64 bytes or has control characters"));
+            return Err(key_error(
+                "the organisation is empty, longer than 64 bytes or has control characters",
+            ));
         }
         let mut serials = [[0; 16]; 2];
         for s in &mut serials {
-            getrandom::fill(s).map_err(|e| key_error("the system gives no randomness").because(e.to_string()))?;
+            getrandom::fill(s)
+                .map_err(|e| key_error("the system gives no randomness").because(e.to_string()))?;
         }
         // Some minutes back: clocks of verifiers differ.
         let not_before = OffsetDateTime::now_utc().unix_timestamp() - 300;
@@ -79,13 +85,16 @@ pub fn make_chain(root: &KeyPair, leaf: &KeyPair, request: &ChainRequest) -> Res
     let issuer = Issuer::new(params, &root_key);
 
     let leaf_key = Rcgen::new(leaf);
-    let mut params = self::params(request, &format!("{} content signing", request.organisation), leaf_serial, &leaf_key);
+    let mut params =
+        self::params(request, &format!("{} content signing", request.organisation), leaf_serial, &leaf_key);
     (params.not_before, params.not_after) = (start, start + Duration::days(i64::from(request.days)));
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::Other(CLAIM_SIGNING.to_vec()), ExtendedKeyUsagePurpose::EmailProtection];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::Other(CLAIM_SIGNING.to_vec()),
+        ExtendedKeyUsagePurpose::EmailProtection,
+    ];
     let leaf_cert = params.signed_by(&leaf_key, &issuer).map_err(failed)?;
     Ok(Chain { leaf_pem: leaf_cert.pem(), root_pem: root_cert.pem() })
 }

@@ -30,7 +30,8 @@ impl KeyPair {
     /// `Key` when the system gives none.
     pub fn generate() -> Result<Self> {
         let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut()).map_err(|e| key_error("the system gives no randomness").because(e.to_string()))?;
+        getrandom::fill(seed.as_mut())
+            .map_err(|e| key_error("the system gives no randomness").because(e.to_string()))?;
         Ok(Self::from_seed(&seed))
     }
 
@@ -45,7 +46,9 @@ impl KeyPair {
     /// `Key` for anything but an unencrypted Ed25519 key. The text is never part of the message.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self> {
         if pem.contains("BEGIN ENCRYPTED PRIVATE KEY") {
-            return Err(key_error("the private key is protected by a passphrase, which is not supported yet"));
+            return Err(key_error(
+                "the private key is protected by a passphrase, which is not supported yet",
+            ));
         }
         if pem.contains("BEGIN CERTIFICATE") && !pem.contains("PRIVATE KEY") {
             return Err(key_error("this is a certificate, not a private key"));
@@ -98,11 +101,14 @@ mod tests {
     #[test]
     fn rfc8032_test_vector_1() {
         let seed = [
-            0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49,
-            0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
+            0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4,
+            0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
         ];
         let key = KeyPair::from_seed(&seed);
-        assert_eq!(hex(&key.public_key()), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+        assert_eq!(
+            hex(&key.public_key()),
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+        );
         assert!(hex(&key.sign(b"")).starts_with("e5564300c360ac729086e2cc806e828a"));
     }
 
@@ -119,7 +125,10 @@ mod tests {
     fn wrong_keys_are_named_and_never_quoted() {
         for (text, part) in [
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "a certificate"),
-            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----", "passphrase"),
+            (
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----",
+                "passphrase",
+            ),
             ("hunter2", "not an Ed25519"),
             ("", "not an Ed25519"),
         ] {

@@ -98,6 +98,10 @@ mod tests {
         let e = CertifiedSigner::new(root, &chain.root_pem).unwrap_err();
         assert!(e.to_string().contains("authority"), "{e}");
         let both = format!("{}{}", chain.leaf_pem, chain.root_pem);
-        assert_eq!(CertifiedSigner::new(leaf, &both).unwrap().certificates().len(), 1, "the root is not carried");
+        assert_eq!(
+            CertifiedSigner::new(leaf, &both).unwrap().certificates().len(),
+            1,
+            "the root is not carried"
+        );
     }
 }

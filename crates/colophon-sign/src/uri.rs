@@ -21,8 +21,9 @@ const MAX_SECRET: u64 = 64 << 10;
 /// # Errors
 /// `Key`, naming the place but never the content.
 pub fn secret_from_uri(uri: &str) -> Result<Zeroizing<Vec<u8>>> {
-    let (scheme, rest) =
-        uri.split_once(':').ok_or_else(|| key_error("a key is named as file:PATH, env:NAME or cmd:PROGRAM"))?;
+    let (scheme, rest) = uri
+        .split_once(':')
+        .ok_or_else(|| key_error("a key is named as file:PATH, env:NAME or cmd:PROGRAM"))?;
     let secret = match scheme {
         "file" => read_file(rest)?,
         "env" => Zeroizing::new(
@@ -34,7 +35,8 @@ pub fn secret_from_uri(uri: &str) -> Result<Zeroizing<Vec<u8>>> {
         "pkcs11" => return Err(key_error("pkcs11: keys are not supported yet")),
         other => return Err(key_error(format!("no key source {other:?}; there are file:, env: and cmd:"))),
     };
-    let end = secret.strip_suffix(b"\r\n").or_else(|| secret.strip_suffix(b"\n")).map_or(secret.len(), <[u8]>::len);
+    let end =
+        secret.strip_suffix(b"\r\n").or_else(|| secret.strip_suffix(b"\n")).map_or(secret.len(), <[u8]>::len);
     let secret = Zeroizing::new(secret.get(..end).unwrap_or_default().to_vec());
     if secret.is_empty() { Err(key_error("the secret is empty").at_place(scheme)) } else { Ok(secret) }
 }
@@ -51,8 +53,12 @@ fn run(command: &str) -> Result<Zeroizing<Vec<u8>>> {
     let mut words = command.split_whitespace();
     let program = words.next().ok_or_else(|| key_error("cmd: names no program"))?;
     let failed = |e: std::io::Error| key_error("the program cannot be started").at_place(program).because(e);
-    let mut child =
-        Command::new(program).args(words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+    let mut child = Command::new(program)
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
     let mut secret = Zeroizing::new(Vec::new());
     if let Some(out) = child.stdout.take() {
         out.take(MAX_SECRET + 1).read_to_end(&mut secret).map_err(failed)?;

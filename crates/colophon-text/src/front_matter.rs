@@ -143,7 +143,9 @@ mod tests {
     use super::*;
 
     fn blocks(text: &str) -> Vec<String> {
-        FrontMatter::find(text, 0).map(|f| f.blocks().into_iter().map(|b| b.value).collect()).unwrap_or_default()
+        FrontMatter::find(text, 0)
+            .map(|f| f.blocks().into_iter().map(|b| b.value).collect())
+            .unwrap_or_default()
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Placing and finding the label line.
 
 use colophon_core::{
-    Error, ErrorKind, LabelEvidence, LabelForm, LabelRecord, LabelSpec, Observation, Patch, Placed, Query, Result,
-    SignalOp, State, TextPosition, Why,
+    Error, ErrorKind, LabelEvidence, LabelForm, LabelRecord, LabelSpec, Observation, Patch, Placed, Query,
+    Result, SignalOp, State, TextPosition, Why,
 };
 use colophon_label::written;
 
@@ -22,7 +22,12 @@ pub(crate) struct Body<'a> {
 }
 
 /// Adds the label lines that are not there yet.
-pub(crate) fn render(format: &'static str, body: &Body<'_>, ops: &[SignalOp], patch: &mut Patch) -> Result<Vec<Placed>> {
+pub(crate) fn render(
+    format: &'static str,
+    body: &Body<'_>,
+    ops: &[SignalOp],
+    patch: &mut Patch,
+) -> Result<Vec<Placed>> {
     ops.iter()
         .map(|op| match op {
             SignalOp::Label(spec) => place(format, body, spec, patch).map(Placed::Label),
@@ -100,7 +105,10 @@ fn look(body: &Body<'_>, record: Option<&LabelRecord>) -> Observation {
         text: Some(f.text),
         method: if record.is_some() { "record" } else { "text" }.to_owned(),
         record: record.cloned(),
-        position: Some(if f.position == TextPosition::Start { "start of the text" } else { "end of the text" }.to_owned()),
+        position: Some(
+            if f.position == TextPosition::Start { "start of the text" } else { "end of the text" }
+                .to_owned(),
+        ),
         ..LabelEvidence::default()
     });
     Observation::Label { state, why: None, evidence, confidence: None }

@@ -38,7 +38,9 @@ fn utf8<'a>(format: &'static str, source: &'a dyn Source, limits: &Limits) -> Re
     let not_utf8 = |at: usize| Error::malformed(format, "the text is not UTF-8").at_offset(at as u64);
     match bytes {
         Cow::Borrowed(b) => std::str::from_utf8(b).map(Cow::Borrowed).map_err(|e| not_utf8(e.valid_up_to())),
-        Cow::Owned(b) => String::from_utf8(b).map(Cow::Owned).map_err(|e| not_utf8(e.utf8_error().valid_up_to())),
+        Cow::Owned(b) => {
+            String::from_utf8(b).map(Cow::Owned).map_err(|e| not_utf8(e.utf8_error().valid_up_to()))
+        }
     }
 }
 

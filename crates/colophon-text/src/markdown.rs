@@ -4,8 +4,9 @@
 use std::io::Write;
 
 use colophon_core::{
-    Carrier, Edit, Entry, Error, ErrorKind, Format, FormatInfo, Layout, Limits, Media, Normalisation, Observation,
-    Patch, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
+    Carrier, Edit, Entry, Error, ErrorKind, Format, FormatInfo, Layout, Limits, Media, Normalisation,
+    Observation, Patch, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo,
+    Source,
 };
 use colophon_label::written;
 
@@ -85,7 +86,9 @@ impl Format for Markdown {
                 layout.notes.push(format!("manifest.structuredText.corruptedReference: {reason}"));
             }
             A9Search::Several => {
-                layout.notes.push("manifest.structuredText.multipleReferences: more than one manifest".to_owned());
+                layout
+                    .notes
+                    .push("manifest.structuredText.multipleReferences: more than one manifest".to_owned());
             }
         }
         // What the author wrote: the body. The front matter around our block is kept by construction.
@@ -107,7 +110,9 @@ impl Format for Markdown {
         let parts = Parts::of(&text);
         for edit in edits {
             match edit {
-                Edit::Set { slot: Slot::Field, key, value } if key == "AIGC" => parts.set_field(value, &mut patch)?,
+                Edit::Set { slot: Slot::Field, key, value } if key == "AIGC" => {
+                    parts.set_field(value, &mut patch)?
+                }
                 Edit::Set { slot: Slot::Jumbf, value, .. } => parts.set_manifest(value, &mut patch),
                 Edit::Remove { range } => patch.remove(range.clone()),
                 Edit::Set { .. } => return Err(crate::no_such_slot(INFO.id)),
@@ -130,7 +135,12 @@ impl Format for Markdown {
         Ok(placed)
     }
 
-    fn observe(&self, source: &dyn Source, queries: &[Query<'_>], cx: &RenderCx<'_>) -> Result<Vec<Observation>> {
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
         let text = crate::utf8(INFO.id, source, cx.limits)?;
         Ok(label::observe(&Parts::of(&text).body(), queries))
     }
@@ -154,7 +164,9 @@ impl<'a> Parts<'a> {
     fn body(&self) -> Body<'a> {
         let start = self.front.as_ref().map_or(self.bom, |f| f.body);
         let end = match &self.manifest {
-            A9Search::One { range, .. } if range.end == self.text.len() && range.start >= start => range.start,
+            A9Search::One { range, .. } if range.end == self.text.len() && range.start >= start => {
+                range.start
+            }
             _ => self.text.len(),
         };
         let text = self.text.get(start..end).unwrap_or_default();
@@ -164,7 +176,8 @@ impl<'a> Parts<'a> {
     fn set_field(&self, json: &[u8], patch: &mut Patch) -> Result<()> {
         let end = written::line_end(self.text);
         let block = front_matter::write(json, end).ok_or_else(|| {
-            Error::new(ErrorKind::Usage, "front matter takes a JSON object of single-line strings").in_format(INFO.id)
+            Error::new(ErrorKind::Usage, "front matter takes a JSON object of single-line strings")
+                .in_format(INFO.id)
         })?;
         let Some(front) = &self.front else {
             patch.insert(self.bom as u64, format!("---{end}{block}---{end}"));
@@ -224,7 +237,8 @@ mod tests {
     use super::*;
 
     fn labelled(text: &str, position: TextPosition) -> String {
-        let spec = LabelSpec { text: "AI GENERATED".to_owned(), form: LabelForm::Written(WrittenSpec { position }) };
+        let spec =
+            LabelSpec { text: "AI GENERATED".to_owned(), form: LabelForm::Written(WrittenSpec { position }) };
         let mut out = Vec::new();
         let cx = RenderCx { limits: &Limits::default(), tools: &Tools::default() };
         MARKDOWN.render(&text.as_bytes(), &[SignalOp::Label(spec)], &cx, &mut out).unwrap();

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use colophon_core::{
-    Carrier, Edit, Entry, Format, FormatInfo, Layout, Limits, Media, Normalisation, Observation, Patch, Placed,
-    Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
+    Carrier, Edit, Entry, Format, FormatInfo, Layout, Limits, Media, Normalisation, Observation, Patch,
+    Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
 
 use crate::carrier::a8::{self, A8Search};
@@ -24,7 +24,11 @@ static INFO: FormatInfo = FormatInfo {
     extensions: &["txt", "text"],
     mime: &["text/plain"],
     magic: &[],
-    slots: &[SlotInfo { slot: Slot::Jumbf, place: "variation selectors at the end", source: "C2PA 2.5, A.8" }],
+    slots: &[SlotInfo {
+        slot: Slot::Jumbf,
+        place: "variation selectors at the end",
+        source: "C2PA 2.5, A.8",
+    }],
     signal: SignalSupport::Render,
     carrier: Carrier::Slot("text/plain", Normalisation::Nfc),
     note: "UTF-8; no metadata label exists for plain text; the manifest is invisible characters that strict filters remove",
@@ -58,9 +62,13 @@ impl Format for Plain {
                     normative: true,
                 });
             }
-            A8Search::Malformed { reason, .. } => layout.notes.push(format!("manifest.text.corruptedWrapper: {reason}")),
+            A8Search::Malformed { reason, .. } => {
+                layout.notes.push(format!("manifest.text.corruptedWrapper: {reason}"))
+            }
             A8Search::Several => {
-                layout.notes.push("manifest.text.multipleWrappers: more than one manifest, so none counts".to_owned());
+                layout.notes.push(
+                    "manifest.text.multipleWrappers: more than one manifest, so none counts".to_owned(),
+                );
             }
         }
         media.retain(|r| !r.is_empty());
@@ -108,7 +116,12 @@ impl Format for Plain {
         Ok(placed)
     }
 
-    fn observe(&self, source: &dyn Source, queries: &[Query<'_>], cx: &RenderCx<'_>) -> Result<Vec<Observation>> {
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
         let text = crate::utf8(INFO.id, source, cx.limits)?;
         Ok(label::observe(&body(&text), queries))
     }
@@ -116,7 +129,9 @@ impl Format for Plain {
 
 /// The text between a byte order mark and the manifest.
 fn body(text: &str) -> Body<'_> {
-    let start = if text.starts_with('\u{feff}') && !matches!(a8::locate(text), A8Search::One { range, .. } if range.start == 0) {
+    let start = if text.starts_with('\u{feff}')
+        && !matches!(a8::locate(text), A8Search::One { range, .. } if range.start == 0)
+    {
         '\u{feff}'.len_utf8()
     } else {
         0

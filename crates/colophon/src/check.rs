@@ -57,7 +57,8 @@ pub(crate) fn against_plan(
         match valid {
             None => wrong.push(format!("the manifest does not read back as valid{}", failures(report))),
             Some(f) => {
-                let same = matches!(&f.evidence, Some(Evidence::Manifest(e)) if e.record.as_ref() == Some(record));
+                let same =
+                    matches!(&f.evidence, Some(Evidence::Manifest(e)) if e.record.as_ref() == Some(record));
                 if !same {
                     wrong.push("the signed record reads back differently".to_owned());
                 }

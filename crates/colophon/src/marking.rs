@@ -1,9 +1,9 @@
 //! Marking: probe, inspect, plan, content, metadata, record, signature, read back.
 
 use colophon_core::{
-    Declaration, Edit, Error, ErrorKind, Existing, Finding, Format, Layout, LabelRecord, MarkKind, Placed, Plan,
-    PlanNote, RECORD_SCHEMA, Record, RenderCx, Report, Result, SealCx, SignalOp, Signer, Slot, Source, Stage, Step,
-    WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
+    Declaration, Edit, Error, ErrorKind, Existing, Finding, Format, LabelRecord, Layout, MarkKind, Placed,
+    Plan, PlanNote, RECORD_SCHEMA, Record, RenderCx, Report, Result, SealCx, SignalOp, Signer, Slot, Source,
+    Stage, Step, WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
 };
 use colophon_policy::{Overrides, Profile};
 use sha2::{Digest, Sha256};
@@ -54,7 +54,9 @@ pub fn mark(
     let declaration = complete(declaration, options);
     let mut plan = make_plan(&opened, &declaration, profiles, options)?;
     let signer = match (plan.manifest, signer) {
-        (true, None) => return Err(Error::new(ErrorKind::Key, "a manifest is planned and there is no signing key")),
+        (true, None) => {
+            return Err(Error::new(ErrorKind::Key, "a manifest is planned and there is no signing key"));
+        }
         (false, _) => None,
         (true, some) => some,
     };
@@ -71,7 +73,8 @@ pub fn mark(
         origin: declaration.origin,
         generator: declaration.generator.clone(),
         time: declaration.produced_at.clone().unwrap_or_else(|| options.now.clone()),
-        time_source: if declaration.produced_at.is_some() { "declaration" } else { "system-clock" }.to_owned(),
+        time_source: if declaration.produced_at.is_some() { "declaration" } else { "system-clock" }
+            .to_owned(),
         profiles: plan.profiles.clone(),
         labels: signed.labels,
         watermarks: signed.watermarks,
@@ -93,9 +96,13 @@ pub fn mark(
                 limits: &options.limits,
                 now: &options.now,
             };
-            let seal = registry().marks().iter().find(|m| m.info().stage == Stage::Seal).ok_or_else(|| {
-                Error::new(ErrorKind::Unsupported, "this build writes no manifests; build it with the feature c2pa")
-            })?;
+            let seal =
+                registry().marks().iter().find(|m| m.info().stage == Stage::Seal).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Unsupported,
+                        "this build writes no manifests; build it with the feature c2pa",
+                    )
+                })?;
             let sealed = seal.seal(&cx)?;
             (sealed.bytes, sealed.sidecar)
         }
@@ -129,7 +136,12 @@ fn uuid(seed: &[u8; 32], name: Option<&str>) -> String {
     format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
 }
 
-fn make_plan(opened: &Opened, declaration: &Declaration, profiles: &Profiles, options: &Options) -> Result<Plan> {
+fn make_plan(
+    opened: &Opened,
+    declaration: &Declaration,
+    profiles: &Profiles,
+    options: &Options,
+) -> Result<Plan> {
     let info = opened.format.info();
     let over =
         Overrides { watermark_unavailable: !watermark::supported(info.media), ..options.overrides.clone() };

@@ -87,9 +87,11 @@ impl Options {
     /// `Io` when the system gives no randomness.
     pub fn system() -> Result<Self> {
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed)
-            .map_err(|e| Error::new(ErrorKind::Io, "the system gives no randomness").because(e.to_string()))?;
-        let now = time::OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+        getrandom::fill(&mut seed).map_err(|e| {
+            Error::new(ErrorKind::Io, "the system gives no randomness").because(e.to_string())
+        })?;
+        let now =
+            time::OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
         let now = now
             .format(&time::format_description::well_known::Rfc3339)
             .map_err(|e| Error::new(ErrorKind::Io, "the system clock is not usable").because(e))?;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use colophon_core::{
-    Error, ErrorKind, Evidence, Finding, Format, Layout, Mark, MarkKind, Note, Observation, Query, REPORT_SCHEMA,
-    ReadCx, Record, RenderCx, Report, Result, SignalSupport, Slot, Source, Stage, State, Subject, sha256_source,
+    Error, ErrorKind, Evidence, Finding, Format, Layout, Mark, MarkKind, Note, Observation, Query,
+    REPORT_SCHEMA, ReadCx, Record, RenderCx, Report, Result, SignalSupport, Slot, Source, Stage, State,
+    Subject, sha256_source,
 };
 use colophon_policy::Examined;
 
@@ -60,7 +61,10 @@ impl Opened {
         }
         let head = input.bytes_up_to(0, 4096)?;
         let format = registry().probe(&head, options.hint.as_deref()).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "the format is not known: no signature of a known format was found")
+            Error::new(
+                ErrorKind::Unsupported,
+                "the format is not known: no signature of a known format was found",
+            )
         })?;
         let layout = format.inspect(input, &options.limits)?;
         Ok(Self { format, layout })

@@ -1,9 +1,9 @@
 //! The watermark as a mark, and by itself for experts and benchmarks.
 
 use colophon_core::{
-    Carrier, Declaration, Error, ErrorKind, Evidence, Finding, Mark, MarkInfo, MarkKind, Media, Observation, Placed,
-    Query, ReadCx, RenderCx, Result, SignalOp, SignalSupport, Stage, State, Step, WatermarkEvidence, WatermarkRecord,
-    WatermarkSpec, Why, WriteCx,
+    Carrier, Declaration, Error, ErrorKind, Evidence, Finding, Mark, MarkInfo, MarkKind, Media, Observation,
+    Placed, Query, ReadCx, RenderCx, Result, SignalOp, SignalSupport, Stage, State, Step, WatermarkEvidence,
+    WatermarkRecord, WatermarkSpec, Why, WriteCx,
 };
 use sha2::{Digest, Sha256};
 
@@ -118,14 +118,21 @@ pub struct Detected {
 ///
 /// # Errors
 /// `Unsupported` for formats without a watermark, encoder and decoder errors, `Policy` when the content cannot carry it.
-pub fn embed_watermark(input: &[u8], spec: &WatermarkSpec, options: &Options) -> Result<(Vec<u8>, WatermarkRecord)> {
+pub fn embed_watermark(
+    input: &[u8],
+    spec: &WatermarkSpec,
+    options: &Options,
+) -> Result<(Vec<u8>, WatermarkRecord)> {
     let opened = Opened::open(&input, options)?;
     let cx = RenderCx { limits: &options.limits, tools: &options.tools };
     let mut out = Vec::new();
     let placed = opened.format.render(&input, &[SignalOp::Watermark(spec.clone())], &cx, &mut out)?;
     match placed.into_iter().next() {
         Some(Placed::Watermark(record)) => Ok((out, record)),
-        _ => Err(Error::new(ErrorKind::Check, "the format placed no watermark").in_format(opened.format.info().id)),
+        _ => {
+            Err(Error::new(ErrorKind::Check, "the format placed no watermark")
+                .in_format(opened.format.info().id))
+        }
     }
 }
 
@@ -136,14 +143,22 @@ pub fn embed_watermark(input: &[u8], spec: &WatermarkSpec, options: &Options) ->
 pub fn detect_watermark(input: &[u8], key: Option<&[u8]>, options: &Options) -> Result<Detected> {
     let opened = Opened::open(&input, options)?;
     if opened.format.info().signal == SignalSupport::None {
-        return Err(Error::unsupported(opened.format.info().id, "the content of this format is not examined"));
+        return Err(Error::unsupported(
+            opened.format.info().id,
+            "the content of this format is not examined",
+        ));
     }
     let cx = RenderCx { limits: &options.limits, tools: &options.tools };
     match opened.format.observe(&input, &[Query::Watermark(key)], &cx)?.into_iter().next() {
         Some(Observation::Watermark { state, why, evidence, confidence }) => {
             Ok(Detected { state, why, evidence, confidence })
         }
-        _ => Ok(Detected { state: State::NotChecked, why: Some(Why::FormatNotExamined), evidence: None, confidence: None }),
+        _ => Ok(Detected {
+            state: State::NotChecked,
+            why: Some(Why::FormatNotExamined),
+            evidence: None,
+            confidence: None,
+        }),
     }
 }
 

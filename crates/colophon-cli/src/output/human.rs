@@ -126,7 +126,8 @@ pub(crate) fn summary(report: &Report) -> String {
 fn describe(report: &Report) -> String {
     let s = &report.subject;
     let p = &s.properties;
-    let mut parts = vec![colophon::registry().format(&s.format).map_or(s.format.clone(), |f| f.info().name.to_owned())];
+    let mut parts =
+        vec![colophon::registry().format(&s.format).map_or(s.format.clone(), |f| f.info().name.to_owned())];
     if let Some((w, h)) = p.dimensions {
         parts.push(format!("{w} × {h}"));
     }
@@ -219,7 +220,12 @@ fn details(f: &Finding, verbose: u8) -> Vec<String> {
             let mut lines =
                 vec![format!("label {} · producer {} · id {}", e.label, e.content_producer, e.produce_id)];
             lines.extend(e.problems.iter().filter(|p| p.fatal || verbose > 0).map(|p| {
-                format!("{}: {} {}", if p.fatal { "fault" } else { "remark" }, p.field.as_deref().unwrap_or("AIGC"), p.text)
+                format!(
+                    "{}: {} {}",
+                    if p.fatal { "fault" } else { "remark" },
+                    p.field.as_deref().unwrap_or("AIGC"),
+                    p.text
+                )
             }));
             lines
         }
@@ -227,7 +233,12 @@ fn details(f: &Finding, verbose: u8) -> Vec<String> {
         Some(Evidence::Manifest(e)) => manifest(e, verbose),
         Some(Evidence::Watermark(e)) => {
             let payload = e.payload.as_deref().unwrap_or("none");
-            let p = f.confidence.as_ref().and_then(|c| c.log10_p).map(|p| format!(" · log10 p {p:.1}")).unwrap_or_default();
+            let p = f
+                .confidence
+                .as_ref()
+                .and_then(|c| c.log10_p)
+                .map(|p| format!(" · log10 p {p:.1}"))
+                .unwrap_or_default();
             vec![format!("{} · payload {payload} · {} key{p}", e.scheme, e.key)]
         }
         _ => Vec::new(),
@@ -241,9 +252,11 @@ fn manifest(e: &ManifestEvidence, verbose: u8) -> Vec<String> {
         HardBinding::Mismatch => "was changed after signing (hard binding does not match)",
         HardBinding::NotChecked => "not checked",
     };
-    let mut lines = vec![
-        format!("content {content} · manifest valid: {} · signer trusted: {}", yes(e.axes.valid), yes(e.axes.trusted)),
-    ];
+    let mut lines = vec![format!(
+        "content {content} · manifest valid: {} · signer trusted: {}",
+        yes(e.axes.valid),
+        yes(e.axes.trusted)
+    )];
     if let Some(s) = &e.signer {
         let who = s.common_name.as_deref().or(s.organisation.as_deref()).unwrap_or("unnamed");
         lines.push(format!("signed by {who} · {}", s.algorithm.as_deref().unwrap_or("?")));

@@ -38,7 +38,11 @@ pub(crate) fn render(items: &[Item]) -> String {
     for item in items {
         article(&mut out, item);
     }
-    out.push_str(&format!("</main><footer>{} Made by {}.</footer></body></html>\n", sentence(colophon::Report::LIMITS), escape(items.first().map_or("colophon", |i| &i.report.tool))));
+    out.push_str(&format!(
+        "</main><footer>{} Made by {}.</footer></body></html>\n",
+        sentence(Report::LIMITS),
+        escape(items.first().map_or("colophon", |i| &i.report.tool))
+    ));
     out
 }
 
@@ -92,17 +96,30 @@ fn article(out: &mut String, item: &Item) {
 
 /// The marked item itself, playable or readable.
 fn exhibit(out: &mut String, item: &Item) {
-    let mime = colophon::registry().format(&item.report.subject.format).and_then(|f| f.info().mime.first().copied()).unwrap_or("application/octet-stream");
+    let mime = colophon::registry()
+        .format(&item.report.subject.format)
+        .and_then(|f| f.info().mime.first().copied())
+        .unwrap_or("application/octet-stream");
     let data = || format!("data:{mime};base64,{}", STANDARD.encode(&item.bytes));
     match item.report.subject.media {
         Media::Image => out.push_str(&format!("<img alt=\"marked picture\" src=\"{}\">", data())),
-        Media::Audio => out.push_str(&format!("<audio controls src=\"{}\"></audio><p class=note>The rhythm 短长 短短 opens the sound.</p>", data())),
+        Media::Audio => out.push_str(&format!(
+            "<audio controls src=\"{}\"></audio><p class=note>The rhythm 短长 短短 opens the sound.</p>",
+            data()
+        )),
         Media::Video => out.push_str(&format!("<video controls muted src=\"{}\"></video>", data())),
-        Media::Document => out.push_str(&format!("<object data=\"{}\" type=\"{mime}\"><a href=\"{}\">the document</a></object>", data(), escape(&item.name))),
+        Media::Document => out.push_str(&format!(
+            "<object data=\"{}\" type=\"{mime}\"><a href=\"{}\">the document</a></object>",
+            data(),
+            escape(&item.name)
+        )),
         Media::Text => {
             let text = String::from_utf8_lossy(&item.bytes);
             // Variation selectors of a signed text are invisible and many; the page says how many instead.
-            let hidden = text.chars().filter(|c| matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')).count();
+            let hidden = text
+                .chars()
+                .filter(|c| matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}'))
+                .count();
             let shown: String = text
                 .chars()
                 .filter(|c| !matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' | '\u{feff}'))
@@ -110,7 +127,9 @@ fn exhibit(out: &mut String, item: &Item) {
                 .collect();
             out.push_str(&format!("<pre>{}</pre>", escape(&shown)));
             if hidden > 0 {
-                out.push_str(&format!("<p class=note>and {hidden} invisible characters that carry the signed manifest</p>"));
+                out.push_str(&format!(
+                    "<p class=note>and {hidden} invisible characters that carry the signed manifest</p>"
+                ));
             }
         }
     }
@@ -128,7 +147,8 @@ fn finding(out: &mut String, f: &Finding) {
         MarkKind::Manifest => "Signature",
         MarkKind::Watermark => "Watermark",
     };
-    let state = f.why.map_or_else(|| f.state.to_string(), |w| format!("not checked: {}", human::why_words(w)));
+    let state =
+        f.why.map_or_else(|| f.state.to_string(), |w| format!("not checked: {}", human::why_words(w)));
     out.push_str(&format!(
         "<tr><th>{kind}<small>{}</small></th><td><span class='state {class}'>{}</span> {}</td></tr>",
         escape(&f.mark),
@@ -142,7 +162,9 @@ fn detail(f: &Finding) -> String {
         Some(Evidence::Label(e)) => {
             let mut parts: Vec<String> = e.text.iter().map(|t| format!("“{}”", escape(t))).collect();
             parts.extend(e.position.iter().map(|p| escape(p)));
-            parts.extend(e.height_ratio.map(|r| format!("ink height {:.1} % of the shortest side", r * 100.0)));
+            parts.extend(
+                e.height_ratio.map(|r| format!("ink height {:.1} % of the shortest side", r * 100.0)),
+            );
             parts.extend(e.seen.iter().map(|(a, b)| format!("{a:.2}–{b:.2} s")));
             parts.join(" · ")
         }
@@ -150,21 +172,38 @@ fn detail(f: &Finding) -> String {
             "producer <code>{}</code><br>id <code>{}</code>{}",
             escape(&e.content_producer),
             escape(&e.produce_id),
-            f.place.as_ref().map(|p| format!("<br><span class=place>{}</span>", escape(&p.path))).unwrap_or_default()
+            f.place
+                .as_ref()
+                .map(|p| format!("<br><span class=place>{}</span>", escape(&p.path)))
+                .unwrap_or_default()
         ),
         Some(Evidence::SourceType(e)) => format!("<code>{}</code>", escape(&e.code)),
         Some(Evidence::Manifest(e)) => {
-            let signer = e.signer.as_ref().and_then(|s| s.common_name.clone().or_else(|| s.organisation.clone()));
+            let signer =
+                e.signer.as_ref().and_then(|s| s.common_name.clone().or_else(|| s.organisation.clone()));
             format!(
                 "signed by {}<br>{}{}",
                 escape(signer.as_deref().unwrap_or("unnamed")),
                 escape(&e.actions.join(", ")),
-                if e.status.failure.is_empty() { String::new() } else { format!("<br>{}", escape(&e.status.failure.join(", "))) }
+                if e.status.failure.is_empty() {
+                    String::new()
+                } else {
+                    format!("<br>{}", escape(&e.status.failure.join(", ")))
+                }
             )
         }
         Some(Evidence::Watermark(e)) => {
-            let p = f.confidence.as_ref().and_then(|c| c.log10_p).map(|p| format!(" · log₁₀ p {p:.0}")).unwrap_or_default();
-            format!("<code>{}</code> payload <code>{}</code>{p}", escape(&e.scheme), escape(e.payload.as_deref().unwrap_or("none")))
+            let p = f
+                .confidence
+                .as_ref()
+                .and_then(|c| c.log10_p)
+                .map(|p| format!(" · log₁₀ p {p:.0}"))
+                .unwrap_or_default();
+            format!(
+                "<code>{}</code> payload <code>{}</code>{p}",
+                escape(&e.scheme),
+                escape(e.payload.as_deref().unwrap_or("none"))
+            )
         }
         _ => String::new(),
     }
@@ -191,7 +230,11 @@ fn sentence(text: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 const HEAD: &str = r#"<!doctype html><html lang="en"><head><meta charset="utf-8">

@@ -9,8 +9,8 @@ use colophon::{Declaration, Generator, Model, Options, Outcome, Profiles, Report
 use crate::advice::Failure;
 use crate::args::DemoArgs;
 use crate::files::{self, Input};
-use crate::output::page::{self, Item};
 use crate::output::human;
+use crate::output::page::{self, Item};
 
 /// Fictional provider of the standards notes' example; the samples belong to nobody.
 const PRODUCER: &str = "001191110000MA0000007710001";
@@ -55,7 +55,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     }
     let path = args.out.join("index.html");
     files::write_atomically(&path, page::render(&items).as_bytes(), true)?;
-    human::plain(&format!("\n{} of {} samples marked and read back; page: {}", items.len(), inputs.len(), path.display()));
+    human::plain(&format!(
+        "\n{} of {} samples marked and read back; page: {}",
+        items.len(),
+        inputs.len(),
+        path.display()
+    ));
     Ok(exit)
 }
 
@@ -88,7 +93,8 @@ fn one(
             files::write_atomically(&files::appended(&path, ".c2pa"), store, true)?;
         }
         // What stands on the page is read from the file that was written, not from memory.
-        let written = Input { path: path.clone(), relative: input.relative.clone() }.read(options.limits.input_bytes)?;
+        let written = Input { path: path.clone(), relative: input.relative.clone() }
+            .read(options.limits.input_bytes)?;
         let sidecar = marked.sidecar.clone();
         let report = colophon::verify(&written, profiles, &Options { sidecar, ..options })?;
         files::write_atomically(

@@ -9,16 +9,22 @@ use crate::output::{human, json};
 pub(super) fn run(as_json: bool) -> Exit {
     let all: Vec<&FormatInfo> = colophon::registry().formats().iter().map(|f| f.info()).collect();
     if as_json {
-        let list: Vec<_> = all.iter().map(|i| {
-            json!({
-                "id": i.id, "name": i.name, "media": i.media, "extensions": i.extensions, "mime": i.mime,
-                "aigc": aigc_place(i), "signal": i.signal, "manifest": manifest(i), "note": i.note,
+        let list: Vec<_> = all
+            .iter()
+            .map(|i| {
+                json!({
+                    "id": i.id, "name": i.name, "media": i.media, "extensions": i.extensions, "mime": i.mime,
+                    "aigc": aigc_place(i), "signal": i.signal, "manifest": manifest(i), "note": i.note,
+                })
             })
-        }).collect();
+            .collect();
         json::pretty(&list);
         return Exit::Ok;
     }
-    human::plain(&format!("{:<6} {:<9} {:<20} {:<34} {:<10} extensions", "id", "media", "label and watermark", "AIGC metadata", "manifest"));
+    human::plain(&format!(
+        "{:<6} {:<9} {:<20} {:<34} {:<10} extensions",
+        "id", "media", "label and watermark", "AIGC metadata", "manifest"
+    ));
     for i in all {
         let media = format!("{:?}", i.media).to_lowercase();
         let signal = match i.signal {

@@ -35,7 +35,8 @@ pub(super) fn run(args: &InitArgs) -> Result<Exit, Failure> {
     let leaf = KeyPair::generate()?;
     let key_id = leaf.key_id();
     // The provider's legal name or code is never made up: without one, the key names itself.
-    let producer = args.producer.clone().unwrap_or_else(|| format!("key-{}", key_id.get(..16).unwrap_or_default()));
+    let producer =
+        args.producer.clone().unwrap_or_else(|| format!("key-{}", key_id.get(..16).unwrap_or_default()));
     let organisation = args.organisation.clone().unwrap_or_else(|| producer.clone());
     let chain = make_chain(&root, &leaf, &ChainRequest::new(&organisation, args.days)?)?;
     write_private(&dir.join(ROOT_KEY), &root.to_pkcs8_pem()?, args.force)?;

@@ -30,9 +30,15 @@ pub(super) fn run(command: &KeyCommand) -> Result<Exit, Failure> {
         }));
         return Ok(Exit::Ok);
     }
-    human::plain(&format!("algorithm    Ed25519\npublic key   {}\nkey id       {id}\nissuer       {issuer}  (first 16 bits of the key id, carried by watermarks)", signer.public_key_hex()));
+    human::plain(&format!(
+        "algorithm    Ed25519\npublic key   {}\nkey id       {id}\nissuer       {issuer}  (first 16 bits of the key id, carried by watermarks)",
+        signer.public_key_hex()
+    ));
     for c in chain {
-        human::plain(&format!("certificate  {}\n             issued by {}\n             valid {} to {}, serial {}", c.subject, c.issuer, c.not_before, c.not_after, c.serial));
+        human::plain(&format!(
+            "certificate  {}\n             issued by {}\n             valid {} to {}, serial {}",
+            c.subject, c.issuer, c.not_before, c.not_after, c.serial
+        ));
     }
     Ok(Exit::Ok)
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use colophon::exit::Exit;
 use colophon::sign::CertifiedSigner;
-use colophon::{Corner, Declaration, Existing, LabelChoice, Marked, Media, Options, Overrides, Profiles, Signer};
+use colophon::{
+    Corner, Declaration, Existing, LabelChoice, Marked, Media, Options, Overrides, Profiles, Signer,
+};
 use serde_json::json;
 
 use super::batch;
@@ -26,7 +28,13 @@ pub(super) fn run(args: &MarkArgs) -> Result<Exit, Failure> {
         return Ok(Exit::NoInput);
     }
     let target = Target::of(args, &inputs)?;
-    let job = Job { args, profiles: &profiles, declaration: &declaration, options: &options, signer: signer.as_ref() };
+    let job = Job {
+        args,
+        profiles: &profiles,
+        declaration: &declaration,
+        options: &options,
+        signer: signer.as_ref(),
+    };
     let mut exit = Exit::Ok;
     let to_stdout = matches!(target, Target::Stdout);
     batch::run(
@@ -118,15 +126,24 @@ impl Target {
             return Ok(Self::Dir(dir.clone()));
         }
         if args.in_place {
-            return if stdin { Err(Failure::usage("standard input cannot be replaced in place")) } else { Ok(Self::InPlace) };
+            return if stdin {
+                Err(Failure::usage("standard input cannot be replaced in place"))
+            } else {
+                Ok(Self::InPlace)
+            };
         }
         match (&args.output, inputs) {
             (Some(o), [_]) if o.as_os_str() == "-" => Ok(Self::Stdout),
             (Some(o), [one]) if o.is_dir() && !one.is_stdin() => Ok(Self::File(o.join(&one.relative))),
             (Some(o), [_]) => Ok(Self::File(o.clone())),
-            (Some(_), _) => Err(Failure::usage("one output for several inputs").hint("name a directory with --out-dir")),
+            (Some(_), _) => {
+                Err(Failure::usage("one output for several inputs").hint("name a directory with --out-dir"))
+            }
             (None, [one]) if one.is_stdin() => Ok(Self::Stdout),
-            (None, _) => Err(Failure::usage("nowhere to write").hint("name an output with -o, --out-dir or --in-place")),
+            (None, _) => {
+                Err(Failure::usage("nowhere to write")
+                    .hint("name an output with -o, --out-dir or --in-place"))
+            }
         }
     }
 
@@ -188,11 +205,18 @@ impl Job<'_> {
     }
 
     /// The manifest beside the file goes first: a file that names no manifest is honest, one without its manifest is not.
-    fn write(&self, marked: &Marked, output: Option<&Path>, overwrite: bool) -> Result<Option<PathBuf>, Failure> {
+    fn write(
+        &self,
+        marked: &Marked,
+        output: Option<&Path>,
+        overwrite: bool,
+    ) -> Result<Option<PathBuf>, Failure> {
         let Some(output) = output else {
             if marked.sidecar.is_some() {
-                return Err(Failure::usage("the manifest of this format stands beside the file, and standard output is no file")
-                    .hint("name a file with -o, or leave the manifest out with --no-manifest"));
+                return Err(Failure::usage(
+                    "the manifest of this format stands beside the file, and standard output is no file",
+                )
+                .hint("name a file with -o, or leave the manifest out with --no-manifest"));
             }
             files::write_stdout(&marked.bytes, marked.report.subject.media == Media::Text)?;
             return Ok(None);
@@ -223,7 +247,11 @@ fn show(args: &MarkArgs, input: &Input, result: Result<Done, Failure>, to_stdout
     let name = input.path.display().to_string();
     match result {
         Err(e) => {
-            if args.json { json::line(&json::error(&e)) } else { human::error(&e) }
+            if args.json {
+                json::line(&json::error(&e))
+            } else {
+                human::error(&e)
+            }
             e.exit
         }
         Ok(Done::Planned(plan)) => {
@@ -235,8 +263,9 @@ fn show(args: &MarkArgs, input: &Input, result: Result<Done, Failure>, to_stdout
             Exit::Ok
         }
         Ok(Done::Marked { marked, output, sidecar }) => {
-            let skipped = marked.plan.notes.iter().any(|n| matches!(n.code.as_str(), "no-label" | "no-watermark"))
-                && args.best_effort;
+            let skipped =
+                marked.plan.notes.iter().any(|n| matches!(n.code.as_str(), "no-label" | "no-watermark"))
+                    && args.best_effort;
             if args.json && !to_stdout {
                 json::line(&json!({
                     "type": "marked", "input": name, "output": output, "sidecar": sidecar,

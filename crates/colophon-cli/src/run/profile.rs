@@ -12,14 +12,16 @@ pub(super) fn run(command: &ProfileCommand) -> Result<Exit, Failure> {
     match command {
         ProfileCommand::List => {
             for p in colophon::profiles::built_in() {
-                let since = if p.effective.is_empty() { String::new() } else { format!("  since {}", p.effective) };
+                let since =
+                    if p.effective.is_empty() { String::new() } else { format!("  since {}", p.effective) };
                 human::plain(&format!("{:<12} {}{since}", p.id, p.name));
             }
         }
         ProfileCommand::Show { id, effective } => match (id, effective) {
             (Some(id), _) => {
                 colophon::profiles::find(id)?;
-                let text = colophon::profiles::BUILT_IN.iter().find(|(known, _)| known == id).map_or("", |(_, t)| t);
+                let text =
+                    colophon::profiles::BUILT_IN.iter().find(|(known, _)| known == id).map_or("", |(_, t)| t);
                 human::plain(text.trim_end());
             }
             (None, true) => show_effective()?,
@@ -52,7 +54,10 @@ fn explain(p: &Profile, r: &Rule) {
     };
     let media: Vec<String> = r.media.iter().map(|m| format!("{m:?}").to_lowercase()).collect();
     let media = if media.is_empty() { "all".to_owned() } else { media.join(", ") };
-    human::plain(&format!("{}\n  {}\n  clause      {}\n  media       {media}\n  confidence  {known}\n  source      {}\n", r.id, r.title, r.clause, p.citation));
+    human::plain(&format!(
+        "{}\n  {}\n  clause      {}\n  media       {media}\n  confidence  {known}\n  source      {}\n",
+        r.id, r.title, r.clause, p.citation
+    ));
 }
 
 fn show_effective() -> Result<(), Failure> {

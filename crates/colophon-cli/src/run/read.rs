@@ -46,7 +46,9 @@ fn run(
     let mut collected: Vec<Value> = Vec::new();
     let (mut exit, mut failed, mut total) = (Exit::Ok, 0_usize, 0_usize);
     if format == OutputFormat::Jsonl {
-        json::line(&json!({"type": "begin", "inputs": inputs.len(), "tool": concat!("colophon/", env!("CARGO_PKG_VERSION"))}));
+        json::line(
+            &json!({"type": "begin", "inputs": inputs.len(), "tool": concat!("colophon/", env!("CARGO_PKG_VERSION"))}),
+        );
     }
     batch::run(
         inputs,
@@ -62,7 +64,9 @@ fn run(
             exit = exit.and(this);
             failed += usize::from(this != Exit::Ok);
             match (format, &result) {
-                (OutputFormat::Human, Ok(report)) => human::report(report, args.verbose, profiles.map(|_| word(report))),
+                (OutputFormat::Human, Ok(report)) => {
+                    human::report(report, args.verbose, profiles.map(|_| word(report)))
+                }
                 (OutputFormat::Human, Err(e)) => human::error(e),
                 (OutputFormat::Json, Ok(report)) => collected.push(json!(report)),
                 (OutputFormat::Json, Err(e)) => collected.push(json::error(e)),
@@ -77,7 +81,9 @@ fn run(
         OutputFormat::Jsonl => {
             json::line(&json!({"type": "summary", "inputs": total, "failed": failed, "exit": exit.code()}));
         }
-        OutputFormat::Human if many => human::plain(&format!("{total} inputs, {failed} with findings or errors")),
+        OutputFormat::Human if many => {
+            human::plain(&format!("{total} inputs, {failed} with findings or errors"))
+        }
         OutputFormat::Human => {}
     }
     Ok(exit)
@@ -100,7 +106,12 @@ fn options(args: &InputArgs, config: &Config) -> Result<Options, Failure> {
     Ok(options)
 }
 
-fn one(args: &InputArgs, input: &Input, profiles: Option<&Profiles>, options: &Options) -> Result<Report, Failure> {
+fn one(
+    args: &InputArgs,
+    input: &Input,
+    profiles: Option<&Profiles>,
+    options: &Options,
+) -> Result<Report, Failure> {
     let bytes = input.read(options.limits.input_bytes)?;
     let mut options = options.clone();
     options.hint = Some(match (&args.name, input.is_stdin()) {

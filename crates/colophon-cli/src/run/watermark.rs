@@ -66,10 +66,13 @@ pub(super) fn run(command: &WatermarkCommand) -> Result<Exit, Failure> {
                 }));
             } else {
                 let (word, text) = match (found.state, found.why) {
-                    (s, _) if s.is_there() => {
-                        (human::Word::Ok, format!("{} payload {}", e.scheme, e.payload.as_deref().unwrap_or("none")))
+                    (s, _) if s.is_there() => (
+                        human::Word::Ok,
+                        format!("{} payload {}", e.scheme, e.payload.as_deref().unwrap_or("none")),
+                    ),
+                    (State::NotChecked, why) => {
+                        (human::Word::Unknown, why.map_or("not checked", human::why_words).to_owned())
                     }
-                    (State::NotChecked, why) => (human::Word::Unknown, why.map_or("not checked", human::why_words).to_owned()),
                     _ => (human::Word::Fail, "no watermark under this key".to_owned()),
                 };
                 human::status(word, &input.display().to_string(), &text);

@@ -5,6 +5,7 @@ use super::pixels::{Pixels, PixelsMut, Row};
 use super::plane::{LUMA, Plane, Reducer, mix};
 use super::registered::{Registered, SIDE};
 use super::schedule::Schedule;
+use super::simd::vectorised;
 use colophon_signal::fft2::{Complex32, RealFft2};
 use colophon_signal::key::MarkKey;
 use std::fmt;
@@ -139,7 +140,7 @@ pub fn embed(
     let direction = if mask.grey || layout.colours() == 1 { [1.0; 3] } else { along_luma() };
     let rule = options.strength.rule();
     let mut lattice =
-        Lattice { tile: tile(&schedule, payload, period), mask, gain: 0.0, between: Vec::new() };
+        Lattice { tile: tile(&schedule, payload, period), mask, gain: 0.0, rows: MaskRows::default() };
     lattice.gain = choose_gain(&mut lattice, &pixels.view(), direction, &rule)?;
 
     let registered = Registered::new();
@@ -194,18 +195,34 @@ struct Lattice {
     tile: Plane,
     mask: Mask,
     gain: f32,
+    rows: MaskRows,
+}
+
+/// The mask row in use.
+#[derive(Default)]
+struct MaskRows {
+    row: Option<usize>,
+    mask: Vec<f32>,
     between: Vec<f32>,
 }
 
 impl Lattice {
     /// Luma change along row `y`.
     fn row(&mut self, y: usize, out: &mut [f32]) {
-        self.mask.row(y, &mut self.between, out);
-        let period = self.tile.width;
-        let wave = &self.tile.data[y % period * period..][..period];
-        for run in out.chunks_mut(period) {
-            run.iter_mut().zip(wave).for_each(|(o, &w)| *o *= w * self.gain);
+        let step = self.mask.step_of(y);
+        let rows = &mut self.rows;
+        if rows.row != Some(step) || rows.mask.len() != out.len() {
+            rows.row = Some(step);
+            rows.mask.resize(out.len(), 0.0);
+            self.mask.row(step, &mut rows.between, &mut rows.mask);
         }
+        let (period, gain) = (self.tile.width, self.gain);
+        let wave = &self.tile.data[y % period * period..][..period];
+        vectorised(|| {
+            for (run, mask) in out.chunks_mut(period).zip(rows.mask.chunks(period)) {
+                run.iter_mut().zip(mask).zip(wave).for_each(|((o, &m), &w)| *o = m * w * gain);
+            }
+        });
     }
 }
 
@@ -254,15 +271,18 @@ fn sampled_energy(lattice: &mut Lattice, pixels: &Pixels<'_>, direction: [f32; 3
 
 /// Turns a wanted luma change into the one left after clipping at black and white and skipping transparent pixels.
 fn clip_change(row: &Row, direction: [f32; 3], change: &mut [f32]) {
-    let colours = row.red.iter().zip(&row.green).zip(&row.blue);
-    let kept = |v: f32, d: f32| (v + d).clamp(v.min(0.0), v.max(255.0)) - v;
-    for (d, ((&r, &g), &b)) in change.iter_mut().zip(colours) {
-        let parts = [kept(r, *d * direction[0]), kept(g, *d * direction[1]), kept(b, *d * direction[2])];
-        *d = parts[0] * LUMA[0] + parts[1] * LUMA[1] + parts[2] * LUMA[2];
-    }
-    for (d, &a) in change.iter_mut().zip(&row.alpha) {
-        *d = if a > 0.0 { *d * a } else { 0.0 };
-    }
+    vectorised(|| {
+        let colours = row.red.iter().zip(&row.green).zip(&row.blue);
+        // a sample outside the range (floats only) is not pulled into it
+        let kept = |v: f32, d: f32| (v + d).max(v.min(0.0)).min(v.max(255.0)) - v;
+        for (d, ((&r, &g), &b)) in change.iter_mut().zip(colours) {
+            let parts = [kept(r, *d * direction[0]), kept(g, *d * direction[1]), kept(b, *d * direction[2])];
+            *d = parts[0] * LUMA[0] + parts[1] * LUMA[1] + parts[2] * LUMA[2];
+        }
+        for (d, &a) in change.iter_mut().zip(&row.alpha) {
+            *d = if a > 0.0 { *d * a } else { 0.0 };
+        }
+    });
 }
 
 /// The picture with the lattice on it, resampled to the registered layer's square.
@@ -287,50 +307,33 @@ fn apply(lattice: &mut Lattice, frame: &Plane, pixels: &mut PixelsMut<'_>, direc
     let layout = pixels.layout();
     let mut change = vec![0f32; layout.width];
     let mut upsample = Upsample::new(frame, layout.width, layout.height);
-    let (mut sum, mut count) = (0f64, 0usize);
-    let (mut before, mut after) = (Row::new(layout), Row::new(layout));
+    let mut error = 0f64;
     for y in 0..layout.height {
         lattice.row(y, &mut change);
         upsample.add_row(y, &mut change);
-        pixels.view().load(y, &mut before);
-        pixels.add(y, &change, direction);
-        pixels.view().load(y, &mut after);
-        let (error, samples) = squared_error(&before, &after, layout.colours());
-        sum += error;
-        count += samples;
+        error += f64::from(pixels.add(y, &change, direction));
     }
-    sum / count.max(1) as f64
-}
-
-fn squared_error(before: &Row, after: &Row, colours: usize) -> (f64, usize) {
-    let channel = |a: &[f32], b: &[f32]| -> f64 {
-        f64::from(a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>())
-    };
-    let visible = if before.alpha.is_empty() {
-        before.red.len()
-    } else {
-        before.alpha.iter().filter(|&&a| a > 0.0).count()
-    };
-    let mut sum = channel(&before.red, &after.red);
-    if colours == 3 {
-        sum += channel(&before.green, &after.green) + channel(&before.blue, &after.blue);
-    }
-    (sum, visible * colours)
+    let samples = (layout.width * layout.height * layout.colours()) as f64;
+    error / (samples * lattice.mask.visible).max(1.0)
 }
 
 /// Bilinear enlargement of a small plane, row by row.
 struct Upsample<'a> {
     plane: &'a Plane,
     height: usize,
+    /// Rows that share one enlarged row: a quarter of a cell of the plane at most.
+    hold: usize,
     /// Per target column: left source column and the share of its right neighbour.
     columns: Vec<(u32, f32)>,
     blended: Vec<f32>,
+    row: Vec<f32>,
 }
 
 impl<'a> Upsample<'a> {
     fn new(plane: &'a Plane, width: usize, height: usize) -> Self {
         let columns = (0..width).map(|x| Self::place(x, width, plane.width)).collect();
-        Self { plane, height, columns, blended: vec![0.0; plane.width + 1] }
+        let hold = (height / (4 * plane.height)).max(1);
+        Self { plane, height, hold, columns, blended: vec![0.0; plane.width + 1], row: vec![0.0; width] }
     }
 
     fn place(i: usize, targets: usize, sources: usize) -> (u32, f32) {
@@ -338,7 +341,15 @@ impl<'a> Upsample<'a> {
         (at as u32, at.fract() as f32)
     }
 
+    /// Adds row `y` to `out`; rows are asked for from the first to the last.
     fn add_row(&mut self, y: usize, out: &mut [f32]) {
+        if y.is_multiple_of(self.hold) {
+            self.enlarge((y + self.hold / 2).min(self.height - 1));
+        }
+        vectorised(|| out.iter_mut().zip(&self.row).for_each(|(o, &v)| *o += v));
+    }
+
+    fn enlarge(&mut self, y: usize) {
         let w = self.plane.width;
         let (top, share) = Self::place(y, self.height, self.plane.height);
         let top = top as usize;
@@ -348,9 +359,9 @@ impl<'a> Upsample<'a> {
             *o = a + share * (b - a);
         }
         self.blended[w] = self.blended[w - 1];
-        for (o, &(left, share)) in out.iter_mut().zip(&self.columns) {
+        for (o, &(left, share)) in self.row.iter_mut().zip(&self.columns) {
             let (a, b) = (self.blended[left as usize], self.blended[left as usize + 1]);
-            *o += a + share * (b - a);
+            *o = a + share * (b - a);
         }
     }
 }

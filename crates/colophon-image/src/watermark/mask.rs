@@ -2,11 +2,11 @@
 
 use super::pixels::{Pixels, Row};
 use super::plane::{LUMA, Plane, mix};
+use super::simd::vectorised;
 
-/// Mask in flat places, its growth with texture, and its ceiling, in grey levels per unit of gain.
+/// Mask in flat places, its growth with texture (to the power 3/4), and its ceiling, in grey levels per unit of gain.
 const FLOOR: f32 = 1.2;
 const SLOPE: f32 = 0.45;
-const EXPONENT: f32 = 0.75;
 const CEILING: f32 = 6.0;
 /// Texture (deviation in grey levels) beyond which nothing is gained.
 const TEXTURE_CAP: f32 = 40.0;
@@ -31,7 +31,7 @@ pub(crate) struct Mask {
 impl Mask {
     /// Measures a picture; `scale` is the tile period divided by 128 and sets the size of the neighbourhood.
     pub(crate) fn measure(pixels: &Pixels<'_>, scale: f64) -> Self {
-        let cell = ((1.5 * scale).round() as usize).max(1);
+        let cell = ((1.5 * scale).round() as usize).max(2);
         let Statistics { mean, mut texture, grey, visible } = statistics(pixels, cell);
         let window = radius(3.0 * scale / cell as f64);
         texture.blur(window);
@@ -55,7 +55,8 @@ impl Mask {
         let mut cells = inner;
         for ((m, &v), &l) in cells.data.iter_mut().zip(&texture.data).zip(&level.data) {
             let activity = 0.7 * *m + 0.3 * v;
-            let hidden = (FLOOR + SLOPE * activity.min(TEXTURE_CAP).powf(EXPONENT)).min(CEILING);
+            let root = activity.clamp(0.0, TEXTURE_CAP).sqrt();
+            let hidden = (FLOOR + SLOPE * root * root.sqrt()).min(CEILING);
             let luma = l + 128.0;
             let dark = 0.75 + 0.25 * (luma / 60.0).clamp(0.0, 1.0);
             let bright = 1.0 - 0.25 * ((luma - 225.0) / 30.0).clamp(0.0, 1.0);
@@ -64,6 +65,11 @@ impl Mask {
         let energy =
             cells.data.iter().map(|&m| f64::from(m * m)).sum::<f64>() / cells.data.len().max(1) as f64;
         Self { cells, cell, energy, grey, visible }
+    }
+
+    /// The pixel row whose mask row `y` shares: the mask is smooth enough to follow in steps of half a cell.
+    pub(crate) fn step_of(&self, y: usize) -> usize {
+        y - y % (self.cell / 2).max(1)
     }
 
     /// The mask along pixel row `y`, interpolated between cell centres.
@@ -86,22 +92,19 @@ fn position(i: usize, cell: usize, cells: usize) -> (usize, f32) {
 
 /// Linear interpolation of values at cell centres to pixels.
 fn expand(values: &[f32], cell: usize, out: &mut [f32]) {
-    if cell == 1 {
-        let n = out.len().min(values.len());
-        out[..n].copy_from_slice(&values[..n]);
-        return;
-    }
     let lead = cell / 2;
     let inverse = 1.0 / cell as f32;
     // where pixel `lead` lies between the first two centres
     let start = (lead as f32 + 0.5) * inverse - 0.5;
     let (head, body) = out.split_at_mut(lead.min(out.len()));
     head.fill(values[0]);
-    for (i, run) in body.chunks_mut(cell).enumerate() {
-        let a = values[i.min(values.len() - 1)];
-        let b = values[(i + 1).min(values.len() - 1)];
-        for (j, o) in run.iter_mut().enumerate() {
-            *o = a + (b - a) * (start + j as f32 * inverse);
+    let pairs = values.iter().zip(values[1..].iter().chain(values.last()));
+    for (run, (&a, &b)) in body.chunks_mut(cell).zip(pairs) {
+        let slope = (b - a) * inverse;
+        let mut value = a + (b - a) * start;
+        for o in run {
+            *o = value;
+            value += slope;
         }
     }
 }
@@ -134,6 +137,7 @@ fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
     let (mut mean, mut texture) = (Plane::new(w, h), Plane::new(w, h));
     let mut row = Row::new(layout);
     let mut line = vec![0f32; layout.width];
+    let (mut column_sums, mut column_squares) = (line.clone(), line.clone());
     let (mut grey, mut seen) = (true, 0usize);
     for y in 0..layout.height {
         pixels.load(y, &mut row);
@@ -143,13 +147,22 @@ fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
         }
         seen +=
             if layout.has_alpha() { row.alpha.iter().filter(|&&a| a > 0.0).count() } else { layout.width };
-        let from = y / cell * w;
-        let sums = mean.data[from..from + w].iter_mut().zip(&mut texture.data[from..from + w]);
-        for ((m, t), run) in sums.zip(line.chunks(cell)) {
-            for &v in run {
+        vectorised(|| {
+            for ((m, t), &v) in column_sums.iter_mut().zip(&mut column_squares).zip(&line) {
                 *m += v - 128.0;
                 *t += (v - 128.0) * (v - 128.0);
             }
+        });
+        if (y + 1).is_multiple_of(cell) || y + 1 == layout.height {
+            let from = y / cell * w;
+            let total = |sums: &mut [f32], out: &mut [f32]| {
+                for (run, o) in sums.chunks_mut(cell).zip(out) {
+                    *o = run.iter().sum();
+                    run.fill(0.0);
+                }
+            };
+            total(&mut column_sums, &mut mean.data[from..from + w]);
+            total(&mut column_squares, &mut texture.data[from..from + w]);
         }
     }
     for (y, (m_row, t_row)) in mean.data.chunks_exact_mut(w).zip(texture.data.chunks_exact_mut(w)).enumerate()

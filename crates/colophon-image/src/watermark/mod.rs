@@ -38,6 +38,7 @@ mod plane;
 mod registered;
 mod schedule;
 mod search;
+mod simd;
 mod spectrum;
 mod whiten;
 

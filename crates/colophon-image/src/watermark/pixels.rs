@@ -1,5 +1,6 @@
 //! Views of decoded pixels: no container, no copy.
 
+use super::simd::vectorised;
 use std::fmt;
 
 /// Largest width or height accepted.
@@ -134,9 +135,9 @@ impl<'a> Pixels<'a> {
     /// Writes row `y` as levels 0 to 255 into `row`.
     pub(crate) fn load(&self, y: usize, row: &mut Row) {
         match self.samples {
-            Samples::U8(s) => row.fill_from(row_of(s, self.layout, y), self.layout),
-            Samples::U16(s) => row.fill_from(row_of(s, self.layout, y), self.layout),
-            Samples::F32(s) => row.fill_from(row_of(s, self.layout, y), self.layout),
+            Samples::U8(s) => vectorised(|| row.fill_from(row_of(s, self.layout, y), self.layout)),
+            Samples::U16(s) => vectorised(|| row.fill_from(row_of(s, self.layout, y), self.layout)),
+            Samples::F32(s) => vectorised(|| row.fill_from(row_of(s, self.layout, y), self.layout)),
         }
     }
 }
@@ -179,13 +180,13 @@ impl<'a> PixelsMut<'a> {
     }
 
     /// Adds `change[x] * direction[c]` levels to every colour of row `y`, rounding and clipping to the sample type;
-    /// leaves alpha and fully transparent pixels alone.
-    pub(crate) fn add(&mut self, y: usize, change: &[f32], direction: [f32; 3]) {
+    /// leaves alpha and fully transparent pixels alone. Returns the sum of the squared changes made, in levels.
+    pub(crate) fn add(&mut self, y: usize, change: &[f32], direction: [f32; 3]) -> f32 {
         let layout = self.layout;
         match &mut self.samples {
-            SamplesMut::U8(s) => add_row(row_of_mut(s, layout, y), layout, change, direction),
-            SamplesMut::U16(s) => add_row(row_of_mut(s, layout, y), layout, change, direction),
-            SamplesMut::F32(s) => add_row(row_of_mut(s, layout, y), layout, change, direction),
+            SamplesMut::U8(s) => vectorised(|| add_row(row_of_mut(s, layout, y), layout, change, direction)),
+            SamplesMut::U16(s) => vectorised(|| add_row(row_of_mut(s, layout, y), layout, change, direction)),
+            SamplesMut::F32(s) => vectorised(|| add_row(row_of_mut(s, layout, y), layout, change, direction)),
         }
     }
 }
@@ -207,6 +208,7 @@ impl Row {
         Self { red: colour(), green: colour(), blue: colour(), alpha }
     }
 
+    #[inline(always)]
     fn fill_from<S: Sample>(&mut self, row: &[S], layout: Layout) {
         let targets = self.red.iter_mut().zip(&mut self.green).zip(&mut self.blue);
         match layout.channels {
@@ -244,11 +246,11 @@ trait Sample: Copy {
 }
 
 impl Sample for u8 {
-    #[inline]
+    #[inline(always)]
     fn level(self) -> f32 {
         f32::from(self)
     }
-    #[inline]
+    #[inline(always)]
     fn plus(self, levels: f32) -> Self {
         // the cast saturates
         (f32::from(self) + levels + 0.5) as u8
@@ -256,23 +258,23 @@ impl Sample for u8 {
 }
 
 impl Sample for u16 {
-    #[inline]
+    #[inline(always)]
     fn level(self) -> f32 {
         f32::from(self) * (1.0 / 257.0)
     }
-    #[inline]
+    #[inline(always)]
     fn plus(self, levels: f32) -> Self {
         (f32::from(self) + levels * 257.0 + 0.5) as u16
     }
 }
 
 impl Sample for f32 {
-    #[inline]
+    #[inline(always)]
     fn level(self) -> f32 {
         // anything beyond a thousand times white, or no number, would drown the rest of the picture
         if self.abs() <= 1000.0 { self * 255.0 } else { 0.0 }
     }
-    #[inline]
+    #[inline(always)]
     fn plus(self, levels: f32) -> Self {
         self + levels * (1.0 / 255.0)
     }
@@ -293,38 +295,47 @@ fn row_of_mut<S>(samples: &mut [S], layout: Layout, y: usize) -> &mut [S] {
     &mut samples[y * layout.stride..][..layout.width * layout.channels]
 }
 
-fn add_row<S: Sample>(row: &mut [S], layout: Layout, change: &[f32], direction: [f32; 3]) {
-    let [dr, dg, db] = direction;
+#[inline(always)]
+fn add_row<S: Sample>(row: &mut [S], layout: Layout, change: &[f32], direction: [f32; 3]) -> f32 {
+    let mut error = 0f32;
     match layout.channels {
         3 => {
             for (px, &d) in row.chunks_exact_mut(3).zip(change) {
-                px[0] = px[0].plus(d * dr);
-                px[1] = px[1].plus(d * dg);
-                px[2] = px[2].plus(d * db);
+                error += shift(px, d, direction);
             }
         }
         4 => {
             for (px, &d) in row.chunks_exact_mut(4).zip(change) {
                 if px[3].level() > 0.0 {
-                    px[0] = px[0].plus(d * dr);
-                    px[1] = px[1].plus(d * dg);
-                    px[2] = px[2].plus(d * db);
+                    error += shift(&mut px[..3], d, direction);
                 }
             }
         }
         2 => {
             for (px, &d) in row.chunks_exact_mut(2).zip(change) {
                 if px[1].level() > 0.0 {
-                    px[0] = px[0].plus(d * dr);
+                    error += shift(&mut px[..1], d, direction);
                 }
             }
         }
         _ => {
-            for (px, &d) in row.iter_mut().zip(change) {
-                *px = px.plus(d * dr);
+            for (px, &d) in row.chunks_exact_mut(1).zip(change) {
+                error += shift(px, d, direction);
             }
         }
     }
+    error
+}
+
+#[inline(always)]
+fn shift<S: Sample>(colours: &mut [S], change: f32, direction: [f32; 3]) -> f32 {
+    let mut error = 0f32;
+    for (colour, along) in colours.iter_mut().zip(direction) {
+        let new = colour.plus(change * along);
+        error += (new.level() - colour.level()).powi(2);
+        *colour = new;
+    }
+    error
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One channel of a picture as numbers, and the filters the mark needs on it.
 
 use super::pixels::{Pixels, Row};
+use super::simd::vectorised;
 
 /// A picture of one channel, row after row without gaps.
 #[derive(Clone, Debug)]
@@ -51,12 +52,13 @@ impl Plane {
     pub(crate) fn blur(&mut self, radius: usize) {
         let mut spare = vec![0.0; self.data.len()];
         for _ in 0..3 {
-            self.mean_filter(radius, &mut spare);
+            vectorised(|| self.mean_filter(radius, &mut spare));
         }
     }
 
     /// One pass of a moving mean over a square of side `2 * radius + 1`.
-    pub(crate) fn mean_filter(&mut self, radius: usize, spare: &mut [f32]) {
+    #[inline(always)]
+    fn mean_filter(&mut self, radius: usize, spare: &mut [f32]) {
         let (w, h) = (self.width, self.height);
         if w == 0 || h == 0 || radius == 0 {
             return;
@@ -86,35 +88,49 @@ impl Plane {
 
     /// The smallest value in a square of side `2 * radius + 1` around every sample.
     pub(crate) fn erode(&mut self, radius: usize) {
-        let (w, h) = (self.width, self.height);
-        let mut rows = vec![0f32; w * h];
-        for (line, out) in self.data.chunks_exact(w).zip(rows.chunks_exact_mut(w)) {
-            for (x, o) in out.iter_mut().enumerate() {
-                let near = &line[x.saturating_sub(radius)..(x + radius + 1).min(w)];
-                *o = near.iter().fold(f32::INFINITY, |a, &b| a.min(b));
+        vectorised(|| {
+            let (w, h) = (self.width, self.height);
+            let mut rows = self.data.clone();
+            for (line, out) in self.data.chunks_exact(w).zip(rows.chunks_exact_mut(w)) {
+                for shift in 1..=radius.min(w - 1) {
+                    out[shift..].iter_mut().zip(line).for_each(|(o, &v)| *o = o.min(v));
+                    out.iter_mut().zip(&line[shift..]).for_each(|(o, &v)| *o = o.min(v));
+                }
             }
-        }
-        for y in 0..h {
-            let out = &mut self.data[y * w..(y + 1) * w];
-            out.fill(f32::INFINITY);
-            for near in rows[y.saturating_sub(radius) * w..(y + radius + 1).min(h) * w].chunks_exact(w) {
-                out.iter_mut().zip(near).for_each(|(o, &v)| *o = o.min(v));
+            for y in 0..h {
+                let out = &mut self.data[y * w..(y + 1) * w];
+                out.fill(f32::INFINITY);
+                for near in rows[y.saturating_sub(radius) * w..(y + radius + 1).min(h) * w].chunks_exact(w) {
+                    out.iter_mut().zip(near).for_each(|(o, &v)| *o = o.min(v));
+                }
             }
-        }
+        });
     }
 }
 
 /// Sum of `2 * radius + 1` neighbours along a line whose ends repeat.
+#[inline(always)]
 fn moving_sum(line: &[f32], radius: usize, out: &mut [f32]) {
-    let last = line.len() - 1;
+    let (n, last) = (line.len(), line.len() - 1);
+    if radius <= 4 && n > 2 * radius {
+        // few enough terms to add afresh, which vectors do faster than one running sum
+        let inner = &mut out[radius..n - radius];
+        inner.copy_from_slice(&line[..n - 2 * radius]);
+        for shift in 1..=2 * radius {
+            inner.iter_mut().zip(&line[shift..]).for_each(|(o, &v)| *o += v);
+        }
+        for x in (0..radius).chain(n - radius..n) {
+            let near = (x as isize - radius as isize)..=(x + radius) as isize;
+            out[x] = near.map(|i| line[i.clamp(0, last as isize) as usize]).sum();
+        }
+        return;
+    }
     let at = |i: isize| line[i.clamp(0, last as isize) as usize];
     let mut sum = 0f32;
     for (x, o) in out.iter_mut().enumerate() {
         let (x, r) = (x as isize, radius as isize);
         if x % 64 == 0 {
             sum = (x - r..=x + r).map(at).sum();
-        } else if x > r && x + r <= last as isize {
-            sum += line[(x + r) as usize] - line[(x - r - 1) as usize];
         } else {
             sum += at(x + r) - at(x - r - 1);
         }
@@ -146,6 +162,11 @@ pub(crate) fn reduce(pixels: &Pixels<'_>, width: usize, height: usize, with_chro
 
 /// Weighted sum of the colours of a row, transparent pixels drawn towards `ground`.
 pub(crate) fn mix(row: &Row, weights: [f32; 3], ground: f32, line: &mut [f32]) {
+    vectorised(|| mix_row(row, weights, ground, line));
+}
+
+#[inline(always)]
+fn mix_row(row: &Row, weights: [f32; 3], ground: f32, line: &mut [f32]) {
     let [wr, wg, wb] = weights;
     let colours = row.red.iter().zip(&row.green).zip(&row.blue);
     for (out, ((&r, &g), &b)) in line.iter_mut().zip(colours) {
@@ -226,11 +247,8 @@ impl Reducer {
             } else {
                 inner
             };
-            if y == span.first {
-                self.sums.iter_mut().zip(line).for_each(|(s, &v)| *s = v * weight);
-            } else {
-                self.sums.iter_mut().zip(line).for_each(|(s, &v)| *s += v * weight);
-            }
+            let keep = if y == span.first { 0.0 } else { 1.0 };
+            vectorised(|| self.sums.iter_mut().zip(line).for_each(|(s, &v)| *s = *s * keep + v * weight));
             if y < span.last {
                 break;
             }

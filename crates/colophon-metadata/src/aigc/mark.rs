@@ -2,8 +2,8 @@
 
 use colophon_container::xmp;
 use colophon_core::{
-    AigcEvidence, Edit, Entry, Error, ErrorKind, Evidence, Existing, Finding, Mark, MarkInfo, MarkKind, Place, ReadCx,
-    Result, Slot, Stage, State, Step, WriteCx,
+    AigcEvidence, Edit, Entry, Error, ErrorKind, Evidence, Existing, Finding, Mark, MarkInfo, MarkKind,
+    Place, ReadCx, Result, Slot, Stage, State, Step, WriteCx,
 };
 
 use super::{AigcObject, Parsed, parse};
@@ -54,13 +54,15 @@ impl Mark for AigcMark {
         if let Some(label) = labels.first()
             && cx.plan.existing == Existing::Refuse
         {
-            return Err(Error::new(ErrorKind::Conflict, "an AIGC label is there already").at_place(&label.entry.place));
+            return Err(Error::new(ErrorKind::Conflict, "an AIGC label is there already")
+                .at_place(&label.entry.place));
         }
         // Measures Art. 10: nobody alters another provider's label. It stays as it is, also where it stands.
         if labels.iter().any(|l| l.evidence().is_some_and(|e| e.content_producer != own)) {
             return Ok(Vec::new());
         }
-        let kept = labels.iter().filter_map(Label::evidence).next().filter(|_| cx.plan.existing == Existing::Keep);
+        let kept =
+            labels.iter().filter_map(Label::evidence).next().filter(|_| cx.plan.existing == Existing::Keep);
         let object = match kept {
             Some(e) => AigcObject {
                 label: cx.declaration.origin.gb45438_label().to_owned(),
@@ -95,7 +97,8 @@ impl Mark for AigcMark {
         steps.push(Step::Edit(match slot {
             Slot::Xmp => {
                 let packet = cx.layout.of(Slot::Xmp).find(|e| e.normative).map(|e| e.value.as_slice());
-                let property = xmp::Property { namespace: NAMESPACE, prefix: PREFIX, local: PROPERTY, value: &json };
+                let property =
+                    xmp::Property { namespace: NAMESPACE, prefix: PREFIX, local: PROPERTY, value: &json };
                 Edit::set(Slot::Xmp, "xmp", xmp::set(packet, &property)?)
             }
             _ => Edit::set(Slot::Field, PROPERTY, json),
@@ -129,17 +132,21 @@ impl Label<'_> {
 
     fn finding(&self) -> Finding {
         let e = self.entry;
-        let path = if e.slot == Slot::Xmp { format!("{} {PREFIX}:{PROPERTY}", e.place) } else { e.place.clone() };
+        let path =
+            if e.slot == Slot::Xmp { format!("{} {PREFIX}:{PROPERTY}", e.place) } else { e.place.clone() };
         let place = Place::at(path, e.range.clone(), e.normative);
         match &self.parsed {
             Parsed::Label(evidence) => {
                 let mut finding = Finding::new(&INFO, State::Present).at(place);
                 if !e.normative {
-                    finding = finding.note("place-variant", "this place is read, but the guides do not name it");
+                    finding =
+                        finding.note("place-variant", "this place is read, but the guides do not name it");
                 }
                 finding.with(Evidence::Aigc(evidence.clone()))
             }
-            Parsed::Unreadable(why) => Finding::new(&INFO, State::Malformed).at(place).note("unreadable", why.as_str()),
+            Parsed::Unreadable(why) => {
+                Finding::new(&INFO, State::Malformed).at(place).note("unreadable", why.as_str())
+            }
             Parsed::Other => Finding::new(&INFO, State::Absent),
         }
     }
@@ -157,9 +164,5 @@ fn labels_of(entry: &Entry) -> Vec<Label<'_>> {
         Slot::Exif | Slot::Comment => vec![parse(&entry.value, false)],
         Slot::Jumbf => Vec::new(),
     };
-    values
-        .into_iter()
-        .filter(|p| *p != Parsed::Other)
-        .map(|parsed| Label { entry, parsed })
-        .collect()
+    values.into_iter().filter(|p| *p != Parsed::Other).map(|parsed| Label { entry, parsed }).collect()
 }

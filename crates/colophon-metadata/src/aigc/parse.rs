@@ -54,7 +54,9 @@ pub fn parse(value: &[u8], keyed: bool) -> Parsed {
         },
         None => match label(&fields, false) {
             // Free text needs more than one field name in common to count.
-            Parsed::Label(e) if !keyed && e.content_producer.is_empty() && e.produce_id.is_empty() => Parsed::Other,
+            Parsed::Label(e) if !keyed && e.content_producer.is_empty() && e.produce_id.is_empty() => {
+                Parsed::Other
+            }
             Parsed::Unreadable(_) if !keyed => Parsed::Other,
             parsed => parsed,
         },
@@ -81,12 +83,22 @@ fn label(fields: &Fields, wrapped: bool) -> Parsed {
             Value::String(s) => s.clone(),
             Value::Null => String::new(),
             Value::Number(n) => {
-                e.problems.push(problem("not-a-string", Some(name), "a number where a string is asked", false));
+                e.problems.push(problem(
+                    "not-a-string",
+                    Some(name),
+                    "a number where a string is asked",
+                    false,
+                ));
                 n.to_string()
             }
             other => {
                 // SecurityData is an escaped string in the guide; some writers put the object itself.
-                e.problems.push(problem("not-a-string", Some(name), "an object where a string is asked", false));
+                e.problems.push(problem(
+                    "not-a-string",
+                    Some(name),
+                    "an object where a string is asked",
+                    false,
+                ));
                 other.to_string()
             }
         };
@@ -111,7 +123,8 @@ fn check_values(e: &mut AigcEvidence) {
     for name in NAMES {
         let value = slot(e, name).clone();
         let required = matches!(name, "Label" | "ContentProducer" | "ProduceID");
-        let missing = e.problems.iter().any(|p| p.code == "missing-field" && p.field.as_deref() == Some(name));
+        let missing =
+            e.problems.iter().any(|p| p.code == "missing-field" && p.field.as_deref() == Some(name));
         if required && value.is_empty() && !missing {
             found.push(problem("empty-field", Some(name), "is empty", true));
         }
@@ -229,7 +242,10 @@ mod tests {
             (FULL.replace(r#""ContentProducer":"acme""#, r#""ContentProducer":"""#), "empty-field"),
             (FULL.replace(r#""Label":"1""#, r#""Label":"1","Label":"2""#), "duplicate-field"),
             (
-                FULL.replace(r#""ContentProducer":"acme""#, r#""ContentProducer":"001191110000MA0000007810001""#),
+                FULL.replace(
+                    r#""ContentProducer":"acme""#,
+                    r#""ContentProducer":"001191110000MA0000007810001""#,
+                ),
                 "provider-code",
             ),
         ] {

@@ -146,7 +146,10 @@ mod tests {
     fn c2pa_a8_broken_wrappers_are_named() {
         let one = encode(b"abcdef");
         let cut: String = one.chars().take(1 + HEADER + 3).collect();
-        assert!(matches!(locate(&cut), A8Search::Malformed { reason: "the store ends before its announced length", .. }));
+        assert!(matches!(
+            locate(&cut),
+            A8Search::Malformed { reason: "the store ends before its announced length", .. }
+        ));
         let header: String = one.chars().take(1 + 10).collect();
         assert!(matches!(locate(&header), A8Search::Malformed { .. }));
         // A broken one beside a good one is ignored.
