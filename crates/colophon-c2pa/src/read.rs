@@ -33,7 +33,9 @@ pub(crate) fn read(cx: &ReadCx<'_>) -> Vec<Finding> {
     }
     if several {
         let text = "more than one manifest store is in the file; the first was read";
-        findings.iter_mut().for_each(|f| f.notes.push(Note::new("second-manifest", text)));
+        for f in &mut findings {
+            f.notes.push(Note::new("second-manifest", text));
+        }
     }
     // A store beside a file with an embedded one is the embedded one's business.
     if let (true, Some(bytes)) = (findings.is_empty(), cx.sidecar) {
@@ -187,7 +189,7 @@ fn finding(reader: &Reader, carrier: &str, raw: Option<&[u8]>, normalised: Optio
     let mut state = match reader.validation_state() {
         ValidationState::Trusted => State::Trusted,
         ValidationState::Valid => State::Valid,
-        _ => State::Invalid,
+        ValidationState::Invalid => State::Invalid,
     };
     let mut content = binding(&status);
     if let Some(matches) = normalised {
@@ -256,10 +258,11 @@ fn is_binding(code: &str) -> bool {
 }
 
 fn binding(status: &StatusCodes) -> HardBinding {
-    let mismatch = |c: &String| is_binding(c) && (c.ends_with(".mismatch") || c.ends_with(".malformed"));
+    let mismatch =
+        |c: &String| is_binding(c) && [".mismatch", ".malformed"].iter().any(|end| c.ends_with(end));
     if status.failure.iter().any(mismatch) {
         HardBinding::Mismatch
-    } else if status.success.iter().any(|c| is_binding(c) && c.ends_with(".match")) {
+    } else if status.success.iter().any(|c| is_binding(c) && c.rsplit('.').next() == Some("match")) {
         HardBinding::Match
     } else {
         HardBinding::NotChecked

@@ -133,6 +133,7 @@ fn manifest_id(store: &[u8]) -> String {
 }
 
 /// Errors of building and signing. A refused certificate, key or format is the caller's to mend.
+#[expect(clippy::needless_pass_by_value, reason = "the form `map_err` takes")]
 fn failed(e: c2pa::Error) -> Error {
     let kind = match &e {
         c2pa::Error::UnsupportedType => ErrorKind::Unsupported,

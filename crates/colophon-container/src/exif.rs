@@ -160,6 +160,7 @@ fn utf16(bytes: &[u8], big_endian: bool) -> String {
         .chunks_exact(2)
         .map(|c| (c.first().copied().unwrap_or(0), c.get(1).copied().unwrap_or(0)))
         .unzip();
+    #[expect(clippy::naive_bytecount, reason = "a tag value is short")]
     let zeros = |v: &[u8]| v.iter().filter(|b| **b == 0).count();
     let big = match (first.first(), second.first()) {
         (Some(0xfe), Some(0xff)) => true,

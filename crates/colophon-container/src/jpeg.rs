@@ -209,13 +209,13 @@ pub fn marker_name(marker: u8) -> String {
         0xcc => "DAC".to_owned(),
         0xc0..=0xcf => format!("SOF{}", marker & 0xf),
         0xd0..=0xd7 => format!("RST{}", marker & 7),
-        self::marker::SOI => "SOI".to_owned(),
-        self::marker::EOI => "EOI".to_owned(),
-        self::marker::SOS => "SOS".to_owned(),
-        self::marker::DQT => "DQT".to_owned(),
+        marker::SOI => "SOI".to_owned(),
+        marker::EOI => "EOI".to_owned(),
+        marker::SOS => "SOS".to_owned(),
+        marker::DQT => "DQT".to_owned(),
         0xdd => "DRI".to_owned(),
         0xe0..=0xef => format!("APP{}", marker & 0xf),
-        self::marker::COM => "COM".to_owned(),
+        marker::COM => "COM".to_owned(),
         other => format!("marker {other:02x}"),
     }
 }
@@ -239,7 +239,7 @@ pub fn encode(marker: u8, data: &[u8]) -> Result<Vec<u8>> {
 
 /// Application segments and comments: what a decoder of the picture can do without.
 pub fn is_application(marker: u8) -> bool {
-    matches!(marker, 0xe0..=0xef | self::marker::COM)
+    matches!(marker, 0xe0..=0xef | marker::COM)
 }
 
 impl Segment {
@@ -314,6 +314,7 @@ impl Jpeg {
     ///
     /// # Errors
     /// `Limit` when one is longer than [`Limits::metadata_bytes`].
+    #[expect(clippy::type_complexity, reason = "guid, packet and range of each, read in one place")]
     pub fn extended_xmp(
         &self,
         source: &dyn Source,
@@ -339,12 +340,11 @@ impl Jpeg {
                     .at_offset(s.range.start));
             }
             let id = String::from_utf8_lossy(id).into_owned();
-            let at = match packets.iter().position(|p| p.0 == id) {
-                Some(at) => at,
-                None => {
-                    packets.push((id, vec![0; total as usize], s.range.clone()));
-                    packets.len().saturating_sub(1)
-                }
+            let at = if let Some(at) = packets.iter().position(|p| p.0 == id) {
+                at
+            } else {
+                packets.push((id, vec![0; total as usize], s.range.clone()));
+                packets.len().saturating_sub(1)
             };
             let Some((_, packet, range)) = packets.get_mut(at) else { continue };
             range.end = s.range.end;

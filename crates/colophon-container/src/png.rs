@@ -243,17 +243,14 @@ impl Png {
         for extra in old.iter().skip(1) {
             patch.remove(extra.range.clone());
         }
-        match old.first() {
-            Some(first) => {
-                let len = first.range.end.saturating_sub(first.range.start);
-                if len != new.len() as u64 || *source.bytes(first.range.start, len)? != *new {
-                    patch.replace(first.range.clone(), new);
-                }
+        if let Some(first) = old.first() {
+            let len = first.range.end.saturating_sub(first.range.start);
+            if len != new.len() as u64 || *source.bytes(first.range.start, len)? != *new {
+                patch.replace(first.range.clone(), new);
             }
-            None => {
-                let idat = self.of(*b"IDAT").next().map_or(self.end, |c| c.range.start);
-                patch.insert(idat, new);
-            }
+        } else {
+            let idat = self.of(*b"IDAT").next().map_or(self.end, |c| c.range.start);
+            patch.insert(idat, new);
         }
         Ok(())
     }

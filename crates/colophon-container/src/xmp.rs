@@ -63,12 +63,11 @@ pub fn set(packet: Option<&[u8]>, property: &Property<'_>) -> Result<Vec<u8>> {
     let element = |prefix: Option<&str>| {
         let value = escape(property.value);
         let local = property.local;
-        match prefix {
-            Some(p) => format!("<{p}:{local}>{value}</{p}:{local}>"),
-            None => {
-                let (p, ns) = (property.prefix, escape(property.namespace));
-                format!("<{p}:{local} xmlns:{p}=\"{ns}\">{value}</{p}:{local}>")
-            }
+        if let Some(p) = prefix {
+            format!("<{p}:{local}>{value}</{p}:{local}>")
+        } else {
+            let (p, ns) = (property.prefix, escape(property.namespace));
+            format!("<{p}:{local} xmlns:{p}=\"{ns}\">{value}</{p}:{local}>")
         }
     };
     let mut placed = false;

@@ -2,6 +2,7 @@
 //!
 //! The best of several runs is printed, in processor time where the system tells it (Linux) and wall time elsewhere: on a
 //! shared machine that is the least disturbed figure.
+#![allow(clippy::expect_used, reason = "a benchmark may stop")]
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)]
 
@@ -12,7 +13,10 @@ use std::time::Instant;
 fn main() {
     let key = MarkKey::public();
     let reader = Reader::new(&key);
-    println!("{:>12} {:>7} {:>12} {:>10} {:>14} {:>12}", "size", "MP", "embed ms/MP", "read ms", "read crop ms", "unmarked ms");
+    println!(
+        "{:>12} {:>7} {:>12} {:>10} {:>14} {:>12}",
+        "size", "MP", "embed ms/MP", "read ms", "read crop ms", "unmarked ms"
+    );
     for (width, height) in [(512, 512), (768, 512), (1024, 1024), (2048, 1365), (4000, 3000)] {
         let picture = scene(width, height);
         let megapixels = (width * height) as f64 / 1e6;
@@ -63,9 +67,7 @@ fn processor_ms() -> Option<f64> {
 /// Blobs, gradients and grain: something a mask and a search have work with.
 fn scene(width: usize, height: usize) -> Vec<u8> {
     let mut grain = MarkKey::public().stream("bench/scene");
-    let blobs: Vec<[f32; 6]> = (0..40)
-        .map(|_| std::array::from_fn(|_| grain.unit_f64() as f32))
-        .collect();
+    let blobs: Vec<[f32; 6]> = (0..40).map(|_| std::array::from_fn(|_| grain.unit_f64() as f32)).collect();
     let mut out = Vec::with_capacity(width * height * 3);
     for y in 0..height {
         for x in 0..width {

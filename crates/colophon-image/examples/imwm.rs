@@ -103,12 +103,11 @@ fn run_pipe() -> Fallible<ExitCode> {
         } else {
             let (effort, name) =
                 (if word(3)? == "deep" { Effort::Deep } else { Effort::Default }, word(4)?.to_owned());
-            let at = match readers.iter().position(|(n, _)| *n == name) {
-                Some(at) => at,
-                None => {
-                    readers.push((name.clone(), Reader::new(&hex_key(&name)?)));
-                    readers.len() - 1
-                }
+            let at = if let Some(at) = readers.iter().position(|(n, _)| *n == name) {
+                at
+            } else {
+                readers.push((name.clone(), Reader::new(&hex_key(&name)?)));
+                readers.len() - 1
             };
             let start = Instant::now();
             let pixels = Pixels::packed8(&samples, width, height, 3)?;

@@ -111,7 +111,7 @@ impl Format for Markdown {
         for edit in edits {
             match edit {
                 Edit::Set { slot: Slot::Field, key, value } if key == "AIGC" => {
-                    parts.set_field(value, &mut patch)?
+                    parts.set_field(value, &mut patch)?;
                 }
                 Edit::Set { slot: Slot::Jumbf, value, .. } => parts.set_manifest(value, &mut patch),
                 Edit::Remove { range } => patch.remove(range.clone()),

@@ -46,7 +46,7 @@ impl Format for Plain {
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let text = crate::utf8(INFO.id, source, limits)?;
         let mut layout = Layout::default();
-        let mut media = vec![0..text.len() as u64];
+        let mut media: Vec<_> = std::iter::once(0..text.len() as u64).collect();
         let mut carried = 0;
         match a8::locate(&text) {
             A8Search::None => {}
@@ -63,7 +63,7 @@ impl Format for Plain {
                 });
             }
             A8Search::Malformed { reason, .. } => {
-                layout.notes.push(format!("manifest.text.corruptedWrapper: {reason}"))
+                layout.notes.push(format!("manifest.text.corruptedWrapper: {reason}"));
             }
             A8Search::Several => {
                 layout.notes.push(

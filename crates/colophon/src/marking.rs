@@ -63,7 +63,7 @@ pub fn mark(
     let incoming = opened.findings(&input, options, Depth::Container);
     let parent = incoming_manifest(&incoming, &plan)?;
 
-    let signed = opened.render(&input, &declaration, &mut plan, signer, options)?;
+    let signed = opened.render(input, &declaration, &mut plan, signer, options)?;
     let content = signed.bytes.as_deref().unwrap_or(input);
     let content = write_metadata(opened.format, content, &declaration, &plan, options)?;
     let record = Record {

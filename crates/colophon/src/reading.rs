@@ -142,8 +142,8 @@ impl Opened {
 }
 
 /// Marks with the range of answers that are theirs.
-fn answered<'a>(
-    marks: &'a [&'static dyn Mark],
+fn answered(
+    marks: &[&'static dyn Mark],
     cx: &ReadCx<'_>,
 ) -> impl Iterator<Item = (&'static dyn Mark, std::ops::Range<usize>)> {
     let mut at = 0;

@@ -26,8 +26,7 @@ pub(crate) fn supported(media: Media) -> bool {
     match media {
         Media::Image => cfg!(feature = "image"),
         Media::Audio => cfg!(feature = "audio"),
-        Media::Video => false,
-        Media::Text | Media::Document => false,
+        Media::Video | Media::Text | Media::Document => false,
     }
 }
 

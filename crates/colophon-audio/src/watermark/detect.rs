@@ -183,9 +183,7 @@ impl Reader {
         let straight = Field::new(&self.spectra, from, to, &BandMap::new(1.0));
         let followed = self.follow(from, to, &straight);
         let mut search = Window { share, attempt: 0, from };
-        if !followed
-            && let Some(track) = self.read(&mut search, to, &straight)
-        {
+        if !followed && let Some(track) = self.read(&mut search, to, &straight) {
             self.place(track, from.saturating_sub(STEP).max(self.spectra.first()), to);
             self.track = Some(track);
         }

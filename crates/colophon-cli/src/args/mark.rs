@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 /// Add label, metadata, watermark and signature.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch per flag of the command line")]
 pub(crate) struct MarkArgs {
     /// Files, directories (with -r), or `-` for standard input.
     #[arg(value_name = "INPUT")]

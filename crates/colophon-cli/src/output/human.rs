@@ -180,11 +180,11 @@ fn finding(f: &Finding, verbose: u8) {
     for line in details(f, verbose) {
         say!("  {:<10} {FAINT}{line}{FAINT:#}", "");
     }
-    if verbose > 0 {
-        if let Some(place) = &f.place {
-            let range = place.range.map(|(a, b)| format!(", bytes {a}–{b}")).unwrap_or_default();
-            say!("  {:<10} {FAINT}at {}{range}{FAINT:#}", "", place.path);
-        }
+    if verbose > 0
+        && let Some(place) = &f.place
+    {
+        let range = place.range.map(|(a, b)| format!(", bytes {a}–{b}")).unwrap_or_default();
+        say!("  {:<10} {FAINT}at {}{range}{FAINT:#}", "", place.path);
     }
     for note in &f.notes {
         say!("  {:<10} {FAINT}{}{FAINT:#}", "", note.text);

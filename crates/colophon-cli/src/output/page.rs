@@ -33,7 +33,7 @@ pub(crate) fn render(items: &[Item]) -> String {
          watermark below was found by the verifier in the written file.</p><nav>{}</nav></header><main>",
         items.len(),
         escape(&profiles),
-        items.iter().map(|i| format!("<a href=\"#{0}\">{0}</a>", escape(&i.name))).collect::<Vec<_>>().join("")
+        items.iter().map(|i| format!("<a href=\"#{0}\">{0}</a>", escape(&i.name))).collect::<String>()
     ));
     for item in items {
         article(&mut out, item);

@@ -62,7 +62,7 @@ pub(super) fn profiles(named: &[String], config: &Config) -> Result<Profiles, Fa
 fn options(args: &MarkArgs) -> Result<Options, Failure> {
     let mut options = super::options(&args.limit)?;
     options.overrides = overrides(args)?;
-    options.watermark_strength = args.strength.name().to_owned();
+    args.strength.name().clone_into(&mut options.watermark_strength);
     if let Some(uri) = &args.watermark_key {
         let secret = signer::secrets(std::slice::from_ref(uri))?;
         options.watermark_key = secret.first().cloned();
@@ -200,47 +200,42 @@ impl Job<'_> {
         }
         let signer = self.signer.map(|s| s as &dyn Signer);
         let marked = colophon::mark(&bytes, self.declaration, self.profiles, signer, &options)?;
-        let sidecar = self.write(&marked, output.as_deref(), overwrite)?;
+        let sidecar = write(&marked, output.as_deref(), overwrite)?;
         Ok(Done::Marked { marked: Box::new(marked), output, sidecar })
     }
+}
 
-    /// The manifest beside the file goes first: a file that names no manifest is honest, one without its manifest is not.
-    fn write(
-        &self,
-        marked: &Marked,
-        output: Option<&Path>,
-        overwrite: bool,
-    ) -> Result<Option<PathBuf>, Failure> {
-        let Some(output) = output else {
-            if marked.sidecar.is_some() {
-                return Err(Failure::usage(
-                    "the manifest of this format stands beside the file, and standard output is no file",
-                )
-                .hint("name a file with -o, or leave the manifest out with --no-manifest"));
-            }
-            files::write_stdout(&marked.bytes, marked.report.subject.media == Media::Text)?;
-            return Ok(None);
-        };
-        if let Some(dir) = output.parent().filter(|d| !d.as_os_str().is_empty()) {
-            std::fs::create_dir_all(dir).map_err(|e| Failure::from(e).on(dir))?;
+/// The manifest beside the file goes first: a file that names no manifest is honest, one without its manifest is not.
+fn write(marked: &Marked, output: Option<&Path>, overwrite: bool) -> Result<Option<PathBuf>, Failure> {
+    let Some(output) = output else {
+        if marked.sidecar.is_some() {
+            return Err(Failure::usage(
+                "the manifest of this format stands beside the file, and standard output is no file",
+            )
+            .hint("name a file with -o, or leave the manifest out with --no-manifest"));
         }
-        let sidecar = match &marked.sidecar {
-            Some(store) => {
-                let path = files::appended(output, ".c2pa");
-                files::write_atomically(&path, store, overwrite)?;
-                Some(path)
-            }
-            None => None,
-        };
-        if let Err(e) = files::write_atomically(output, &marked.bytes, overwrite) {
-            if let Some(path) = &sidecar {
-                // Nothing half-written: the manifest of a file that could not be written goes again.
-                let _ = std::fs::remove_file(path);
-            }
-            return Err(e);
-        }
-        Ok(sidecar)
+        files::write_stdout(&marked.bytes, marked.report.subject.media == Media::Text)?;
+        return Ok(None);
+    };
+    if let Some(dir) = output.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).map_err(|e| Failure::from(e).on(dir))?;
     }
+    let sidecar = match &marked.sidecar {
+        Some(store) => {
+            let path = files::appended(output, ".c2pa");
+            files::write_atomically(&path, store, overwrite)?;
+            Some(path)
+        }
+        None => None,
+    };
+    if let Err(e) = files::write_atomically(output, &marked.bytes, overwrite) {
+        if let Some(path) = &sidecar {
+            // Nothing half-written: the manifest of a file that could not be written goes again.
+            let _ = std::fs::remove_file(path);
+        }
+        return Err(e);
+    }
+    Ok(sidecar)
 }
 
 fn show(args: &MarkArgs, input: &Input, result: Result<Done, Failure>, to_stdout: bool) -> Exit {
@@ -248,9 +243,9 @@ fn show(args: &MarkArgs, input: &Input, result: Result<Done, Failure>, to_stdout
     match result {
         Err(e) => {
             if args.json {
-                json::line(&json::error(&e))
+                json::line(&json::error(&e));
             } else {
-                human::error(&e)
+                human::error(&e);
             }
             e.exit
         }

@@ -65,7 +65,7 @@ fn run(
             failed += usize::from(this != Exit::Ok);
             match (format, &result) {
                 (OutputFormat::Human, Ok(report)) => {
-                    human::report(report, args.verbose, profiles.map(|_| word(report)))
+                    human::report(report, args.verbose, profiles.map(|_| word(report)));
                 }
                 (OutputFormat::Human, Err(e)) => human::error(e),
                 (OutputFormat::Json, Ok(report)) => collected.push(json!(report)),
@@ -82,7 +82,7 @@ fn run(
             json::line(&json!({"type": "summary", "inputs": total, "failed": failed, "exit": exit.code()}));
         }
         OutputFormat::Human if many => {
-            human::plain(&format!("{total} inputs, {failed} with findings or errors"))
+            human::plain(&format!("{total} inputs, {failed} with findings or errors"));
         }
         OutputFormat::Human => {}
     }

@@ -1,6 +1,6 @@
 //! `colophon watermark`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use colophon::exit::Exit;
@@ -82,9 +82,9 @@ pub(super) fn run(command: &WatermarkCommand) -> Result<Exit, Failure> {
     }
 }
 
-fn open(path: &PathBuf) -> Result<(Vec<u8>, colophon::Options), Failure> {
+fn open(path: &Path) -> Result<(Vec<u8>, colophon::Options), Failure> {
     let options = super::options(&[])?.with_name(path.display().to_string());
-    let input = Input { path: path.clone(), relative: path.clone() };
+    let input = Input { path: path.to_owned(), relative: path.to_owned() };
     Ok((input.read(options.limits.input_bytes)?, options))
 }
 
@@ -100,6 +100,6 @@ fn parse_payload(hex: &str) -> Result<u64, Failure> {
         .ok_or_else(|| Error::new(ErrorKind::Usage, "a payload is 16 hex digits").into())
 }
 
-fn same_file(a: &PathBuf, b: &PathBuf) -> bool {
+fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }

@@ -73,10 +73,10 @@ impl<'a> Demodulator<'a> {
         let mut best: Option<Reading> = None;
         for offset in offsets.into_iter().filter(|o| o.score >= PILOT_SCORE).take(2) {
             let combined = self.combine(channels, offset);
-            if let Some(reading) = self.decode(&combined) {
-                if best.is_none_or(|b| reading.z > b.z) {
-                    best = Some(reading);
-                }
+            if let Some(reading) = self.decode(&combined)
+                && best.is_none_or(|b| reading.z > b.z)
+            {
+                best = Some(reading);
             }
             if best.is_some_and(|b| b.log10_p < super::detect::THRESHOLD) {
                 break;

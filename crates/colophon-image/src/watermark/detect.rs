@@ -192,6 +192,7 @@ struct LatticeReading<'a> {
 }
 
 impl<'a> LatticeReading<'a> {
+    #[expect(clippy::needless_pass_by_value, reason = "the working copy is not needed afterwards")]
     fn new(reader: &'a Reader, working: Working) -> Result<Self, SizeError> {
         let (width, height) = (working.luma.width, working.luma.height);
         let sides = (side(width).ok_or(SizeError)?, side(height).ok_or(SizeError)?);

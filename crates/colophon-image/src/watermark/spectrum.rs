@@ -72,7 +72,9 @@ impl Spectrum {
             power.iter().zip(&background).map(|(&p, &b)| (p / (b + 1e-12)).min(PEAK_CLIP)).collect();
         soften(&mut data, height);
         let mean = data.iter().sum::<f32>() / data.len().max(1) as f32;
-        data.iter_mut().for_each(|v| *v -= mean);
+        for v in &mut data {
+            *v -= mean;
+        }
         Ok(Self { width, height, bins, background, map: PeakMap { width, height, data }, scale, centre })
     }
 
@@ -208,7 +210,7 @@ fn local_mean(power: &[f32], width: usize, height: usize) -> Vec<f32> {
     let mut down = vec![0f32; power.len()];
     for (column, out) in power.chunks_exact(height).zip(down.chunks_exact_mut(height)) {
         let at = |i: usize| column[(i + height - my) % height];
-        let mut sum: f64 = (0..2 * my + 1).map(|i| f64::from(at(i))).sum();
+        let mut sum: f64 = (0..=(2 * my)).map(|i| f64::from(at(i))).sum();
         for (i, o) in out.iter_mut().enumerate() {
             *o = sum as f32;
             sum += f64::from(at(i + 2 * my + 1)) - f64::from(at(i));
