@@ -2,7 +2,7 @@
 //!
 //! The crate brings some 240 packages and a breaking release every two months; both stop here. It is used without
 //! network features, without thumbnails, without remote manifests. What version 0.90.22 does differently from what a
-//! verifier needs is put right in [`guard`]; each case names what was observed.
+//! verifier needs is put right in `guard`; each case names what was observed.
 #![forbid(unsafe_code)]
 
 mod definition;
