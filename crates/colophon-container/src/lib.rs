@@ -15,4 +15,5 @@ pub mod png;
 pub mod riff;
 pub mod tiff;
 pub mod vorbis_comment;
+pub mod webp;
 pub mod xmp;
