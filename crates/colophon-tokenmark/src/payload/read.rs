@@ -1,0 +1,204 @@
+//! Reading a payload: scores per place and symbol, the best codeword, and a bound on being wrong.
+
+use super::code::{self, DATA, DISTANCE, PLACES, SYMBOLS, at_distance, mul, spread};
+use super::{Payload, PayloadMark};
+use crate::detect::Tested;
+use crate::gumbel::vllm_scores;
+use crate::null::Null;
+use crate::window::Windows;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// `log10` of the number of codewords.
+const LOG10_CODEWORDS: f64 = 24.0 * std::f64::consts::LOG10_2;
+/// A payload is reported if the bound on its being wrong is at most this, in `log10`.
+const MAX_LOG10_WRONG: f64 = -5.0;
+/// Codewords looked at while searching the best one.
+const MAX_TRIED: usize = 20_000;
+/// Distribution of the sum of a codeword's scores in text that does not carry it.
+const NULL: Null = Null::Gamma { shape: 1.0, scale: 1.0 };
+
+/// A payload that was read safely.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PayloadReading {
+    /// What the text carries.
+    pub payload: Payload,
+    /// `log10` of an upper bound, over random keys, on the chance of reading another payload than the one written.
+    pub log10_wrong: f64,
+    /// `log10 p` of the symbol at each place, corrected for its 16 values: how much each place supports the reading.
+    pub places: Vec<f64>,
+}
+
+/// Sums of scores per place and symbol.
+struct Tally {
+    counts: [usize; PLACES],
+    sums: [[f64; SYMBOLS]; PLACES],
+}
+
+impl PayloadMark {
+    /// Tests for any payload under this key and reads it.
+    pub(crate) fn test(&self, windows: &Windows) -> Tested {
+        let tally = self.tally(windows);
+        let word = tally.best();
+        let scored = windows.positions.len();
+        let score = tally.score(&word);
+        // the best of 2^24 codewords, each with a Gamma distributed sum
+        let log10_p = (NULL.log10_tail(scored, score) + LOG10_CODEWORDS).min(0.0);
+        let payload = (log10_p <= MAX_LOG10_WRONG).then(|| tally.log10_wrong(&word)).and_then(|log10_wrong| {
+            let place = |j: usize| {
+                let tail = NULL.log10_tail(tally.counts[j], tally.sums[j][usize::from(word[j])]);
+                (tail + (SYMBOLS as f64).log10()).min(0.0)
+            };
+            (log10_wrong <= MAX_LOG10_WRONG).then(|| PayloadReading {
+                payload: Payload::from_bits(code::decode(&word)),
+                log10_wrong,
+                places: (0..PLACES).map(place).collect(),
+            })
+        });
+        Tested {
+            scored,
+            score,
+            expected: scored as f64,
+            log10_p_whole: log10_p,
+            log10_p_window: None,
+            log10_p,
+            windows: 0,
+            regions: Vec::new(),
+            payload,
+        }
+    }
+
+    fn tally(&self, windows: &Windows) -> Tally {
+        let (stream, positions) = (&windows.stream[..], &windows.positions[..]);
+        let places: Vec<usize> = positions
+            .iter()
+            .map(|&p| self.place(&stream[p as usize - self.width..p as usize]))
+            .collect();
+        let mut tally = Tally { counts: [0; PLACES], sums: [[0.0; SYMBOLS]; PLACES] };
+        for &place in &places {
+            tally.counts[place] += 1;
+        }
+        let mut scores = Vec::new();
+        for (symbol, key) in self.symbol_keys.iter().enumerate() {
+            scores.clear();
+            scores.resize(positions.len(), 0.0);
+            vllm_scores(key, self.width, stream, positions, 1.0, &mut scores);
+            for (&place, score) in places.iter().zip(&scores) {
+                tally.sums[place][symbol] += score;
+            }
+        }
+        tally
+    }
+}
+
+impl Tally {
+    fn score(&self, word: &[u8; PLACES]) -> f64 {
+        self.sums.iter().zip(word).map(|(sums, &symbol)| sums[usize::from(symbol)]).sum()
+    }
+
+    /// The codeword with the highest score: six places that stand out decide the others, and their symbols are tried in
+    /// falling order of score until no untried choice can beat the best codeword found.
+    fn best(&self) -> [u8; PLACES] {
+        let ranked: Vec<[u8; SYMBOLS]> = self
+            .sums
+            .iter()
+            .map(|sums| {
+                let mut order: [u8; SYMBOLS] = std::array::from_fn(|s| s as u8);
+                order.sort_by(|&a, &b| sums[usize::from(b)].total_cmp(&sums[usize::from(a)]));
+                order
+            })
+            .collect();
+        let at = |place: usize, rank: usize| self.sums[place][usize::from(ranked[place][rank])];
+        let mut order: [usize; PLACES] = std::array::from_fn(|place| place);
+        order.sort_by(|&a, &b| (at(b, 0) - at(b, 1)).total_cmp(&(at(a, 0) - at(a, 1))));
+        let known: [usize; DATA] = std::array::from_fn(|i| order[i]);
+        let basis = spread(known);
+        let rest: f64 = order[DATA..].iter().map(|&place| at(place, 0)).sum();
+        let loss = |ranks: &[u8; DATA]| {
+            (0..DATA).map(|i| at(known[i], 0) - at(known[i], usize::from(ranks[i]))).sum::<f64>()
+        };
+        let top: f64 = known.iter().map(|&place| at(place, 0)).sum::<f64>() + rest;
+        let mut best = ([0u8; PLACES], f64::NEG_INFINITY);
+        let mut open = BinaryHeap::from([Choice { loss: 0.0, ranks: [0; DATA], last: 0 }]);
+        for _ in 0..MAX_TRIED {
+            let Some(choice) = open.pop() else { break };
+            if top - choice.loss <= best.1 {
+                break;
+            }
+            let word: [u8; PLACES] = std::array::from_fn(|place| {
+                (0..DATA).fold(0, |sum, i| {
+                    sum ^ mul(ranked[known[i]][usize::from(choice.ranks[i])], basis[i][place])
+                })
+            });
+            let score = self.score(&word);
+            if score > best.1 {
+                best = (word, score);
+            }
+            // each combination has one parent: the one with its last raised rank lowered
+            for i in choice.last..DATA {
+                let mut ranks = choice.ranks;
+                ranks[i] += 1;
+                if usize::from(ranks[i]) < SYMBOLS {
+                    open.push(Choice { loss: loss(&ranks), ranks, last: i });
+                }
+            }
+        }
+        best.0
+    }
+
+    /// Upper bound, over random keys, on the chance that a codeword other than the written one looks as good as `word`.
+    ///
+    /// Were another codeword written, `word` would differ from it in some set of at least 11 places and its scores there
+    /// would be chance. So the tail of the scores is taken over **every** such set, times the number of codewords at
+    /// that distance, times the number of distances; the largest of these is the bound.
+    fn log10_wrong(&self, word: &[u8; PLACES]) -> f64 {
+        let own: [f64; PLACES] = std::array::from_fn(|place| self.sums[place][usize::from(word[place])]);
+        let sizes = (PLACES - DISTANCE + 1) as f64;
+        let mut worst = f64::NEG_INFINITY;
+        for set in 0u32..1 << PLACES {
+            let size = set.count_ones() as usize;
+            if size < DISTANCE {
+                continue;
+            }
+            let (mut n, mut sum) = (0, 0.0);
+            for place in (0..PLACES).filter(|place| set >> place & 1 == 1) {
+                n += self.counts[place];
+                sum += own[place];
+            }
+            let price = (at_distance(size) * sizes).log10();
+            // the cheap bound is never below the tail
+            if NULL.ln_bound(n, sum) / std::f64::consts::LN_10 + price > worst {
+                worst = worst.max(NULL.log10_tail(n, sum) + price);
+            }
+        }
+        worst.min(0.0)
+    }
+}
+
+/// A choice of symbols at the known places, by rank.
+struct Choice {
+    loss: f64,
+    ranks: [u8; DATA],
+    last: usize,
+}
+
+impl Ord for Choice {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // the heap gives the smallest loss first
+        other.loss.total_cmp(&self.loss)
+    }
+}
+
+impl PartialOrd for Choice {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Choice {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Choice {}
