@@ -146,7 +146,7 @@ impl TextDetector {
         let Some((form, detection)) = best else {
             return Err(Error::Parameter { scheme: "text", name: "forms", allowed: "at least one" });
         };
-        let log10_p = detection.log10_p.map(|p| (p + f64::from(tested.max(1)).log10()).min(0.0));
+        let log10_p = detection.log10_p.map(|p| (p + (tested.max(1) as f64).log10()).min(0.0));
         Ok(TextDetection { form, forms: tried, detection, log10_p })
     }
 
