@@ -10,8 +10,9 @@ mod observe;
 pub mod png;
 mod raster;
 pub mod watermark;
+pub mod webp;
 
 use colophon_core::Format;
 
 /// The formats of this crate.
-pub static FORMATS: &[&dyn Format] = &[&png::FORMAT, &jpeg::FORMAT];
+pub static FORMATS: &[&dyn Format] = &[&png::FORMAT, &jpeg::FORMAT, &webp::FORMAT];
