@@ -9,7 +9,10 @@
 //! `"p_value":1`. Schemes: `hf_synthid`, `deepmind_synthid`, `vllm_gumbel`, `sglang_gumbel`, `textseal`, `hf_kgw`,
 //! `unigram`, with the parameter names of the engines.
 
-use colophon_tokenmark::*;
+use colophon_tokenmark::{
+    DetectOptions, Detector, Key64, Kgw, Sample, Scheme, SglangGumbel, SynthId, TextSeal, Unigram, VllmGumbel,
+};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> std::result::Result<(), Box<dyn std::error::Error>> {
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let value = |name: &str| {
         let at = arguments.iter().position(|a| a == name).ok_or(format!("{name} is missing"))?;
@@ -34,19 +37,18 @@ fn run() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let detector = Detector::new(scheme(value("--scheme")?, &config)?, DetectOptions::default())?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().lines() {
-        let row: Value = serde_json::from_str(&line?)?;
-        let tokens: Vec<u32> = serde_json::from_value(row["tokens"].clone())?;
-        let detection = detector.detect(&Sample::new(&tokens))?;
+        let row: Line = serde_json::from_str(&line?)?;
+        let detection = detector.detect(&Sample::new(&row.tokens))?;
         let tested = detection.candidates.first().and_then(|c| c.outcome.tested());
         let answer = match tested {
             Some(t) => json!({
-                "id": row["id"],
+                "id": row.id,
                 "p_value": 10f64.powf(t.log10_p_whole),
                 "log10_p": t.log10_p,
                 "score": t.score,
                 "regions": t.regions.iter().map(|r| [r.start, r.end]).collect::<Vec<_>>(),
             }),
-            None => json!({ "id": row["id"], "p_value": 1.0, "too_short": true }),
+            None => json!({ "id": row.id, "p_value": 1.0, "too_short": true }),
         };
         writeln!(out, "{answer}")?;
     }
@@ -54,8 +56,14 @@ fn run() -> std::result::Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn scheme(name: &str, config: &Value) -> std::result::Result<Scheme, Box<dyn std::error::Error>> {
-    let number = |key: &str| -> std::result::Result<i128, String> {
+#[derive(Deserialize)]
+struct Line {
+    id: Value,
+    tokens: Vec<u32>,
+}
+
+fn scheme(name: &str, config: &Value) -> Result<Scheme, Box<dyn std::error::Error>> {
+    let number = |key: &str| -> Result<i128, String> {
         match &config[key] {
             Value::String(s) => s.parse().map_err(|_| format!("{key} is not a number")),
             v => v.as_i64().map(i128::from).ok_or(format!("{key} is missing")),
@@ -75,7 +83,8 @@ fn scheme(name: &str, config: &Value) -> std::result::Result<Scheme, Box<dyn std
         }
         "deepmind_synthid" => Scheme::SynthId(SynthId::hashing(&keys(), number("ngram_len")? as usize)?),
         "vllm_gumbel" => {
-            let (key, width) = (Key64::new(number("key")? as u64), number("context_width").unwrap_or(4) as usize);
+            let (key, width) =
+                (Key64::new(number("key")? as u64), number("context_width").unwrap_or(4) as usize);
             Scheme::Vllm(if text("algorithm") == "dual_key_gumbel" {
                 VllmGumbel::dual(&key, real("alpha", 0.1), width)?
             } else {
@@ -91,9 +100,10 @@ fn scheme(name: &str, config: &Value) -> std::result::Result<Scheme, Box<dyn std
                 first
             })
         }
-        "textseal" => {
-            Scheme::TextSeal(TextSeal::new(Key64::new(number("secret_key")? as u64), number("ngram")? as usize)?)
-        }
+        "textseal" => Scheme::TextSeal(TextSeal::new(
+            Key64::new(number("secret_key")? as u64),
+            number("ngram")? as usize,
+        )?),
         "hf_kgw" => {
             let make = if text("seeding_scheme") == "selfhash" { Kgw::self_hash } else { Kgw::left_hash };
             Scheme::Kgw(make(
@@ -104,9 +114,11 @@ fn scheme(name: &str, config: &Value) -> std::result::Result<Scheme, Box<dyn std
                 number("context_width").unwrap_or(1) as usize,
             )?)
         }
-        "unigram" => {
-            Scheme::Unigram(Unigram::new(number("key")? as i64, number("vocab")? as u32, real("fraction", 0.5))?)
-        }
+        "unigram" => Scheme::Unigram(Unigram::new(
+            number("key")? as i64,
+            number("vocab")? as u32,
+            real("fraction", 0.5),
+        )?),
         other => return Err(format!("unknown scheme {other}").into()),
     })
 }

@@ -10,7 +10,10 @@
 //!
 //! Both are then looked for with the right key and with another one.
 
-use colophon_tokenmark::*;
+use colophon_tokenmark::{
+    DetectOptions, Detector, Generator, GeneratorOptions, MasterKey, Result, Row, Sample, SamplerSpec,
+    Scheme, Scratch, SeededDraws, Sequence, Step, VllmGumbel,
+};
 use std::collections::HashMap;
 use std::io::Write;
 
@@ -139,7 +142,10 @@ impl Model {
     }
 
     fn encode(&self, text: &str) -> Vec<u32> {
-        text.split_whitespace().filter_map(|w| self.words.iter().position(|k| k == w)).map(|i| i as u32).collect()
+        text.split_whitespace()
+            .filter_map(|w| self.words.iter().position(|k| k == w))
+            .map(|i| i as u32)
+            .collect()
     }
 
     fn decode(&self, tokens: &[u32]) -> String {

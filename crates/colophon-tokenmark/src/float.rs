@@ -16,8 +16,7 @@ pub(crate) fn exp_nonpositive(x: f32) -> f32 {
     let n = shifted - ROUND;
     let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
     let poly = 1.0
-        + r * (1.0
-            + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))));
+        + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))));
     let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3F80_0000));
     if x > -87.0 { poly * scale } else { 0.0 }
 }

@@ -12,17 +12,8 @@ pub struct Key64(u64);
 
 impl Key64 {
     /// Keys that documentation, examples and defaults print.
-    const PUBLISHED: [u64; 9] = [
-        0,
-        1,
-        42,
-        1234,
-        12_345,
-        123_456_789,
-        15_485_863,
-        0x0123_4567_89AB_CDEF,
-        u64::MAX,
-    ];
+    const PUBLISHED: [u64; 9] =
+        [0, 1, 42, 1234, 12_345, 123_456_789, 15_485_863, 0x0123_4567_89AB_CDEF, u64::MAX];
 
     /// A key from its value.
     pub fn new(value: u64) -> Self {

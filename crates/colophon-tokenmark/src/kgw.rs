@@ -53,7 +53,14 @@ impl Kgw {
         Self::new(hashing_key, vocabulary, ratio, bias, width, Seeding::SelfHash(table.into()))
     }
 
-    fn new(hashing_key: u64, vocabulary: u32, ratio: f64, bias: f32, width: usize, seeding: Seeding) -> Result<Self> {
+    fn new(
+        hashing_key: u64,
+        vocabulary: u32,
+        ratio: f64,
+        bias: f32,
+        width: usize,
+        seeding: Seeding,
+    ) -> Result<Self> {
         let wrong = |name, allowed| Err(Error::Parameter { scheme: "kgw", name, allowed });
         if !(2..=1 << 24).contains(&vocabulary) {
             return wrong("vocabulary size", "2 to 16777216");
@@ -196,9 +203,8 @@ impl Kgw {
             Seeding::SelfHash(_) => {
                 let mut order: Vec<u32> = (0..logits.len() as u32).collect();
                 let count = SELF_HASH_CANDIDATES.min(order.len());
-                let by_logit = |a: &u32, b: &u32| {
-                    logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b))
-                };
+                let by_logit =
+                    |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
                 if count < order.len() {
                     order.select_nth_unstable_by(count, by_logit);
                 }
@@ -286,7 +292,11 @@ mod tests {
                 let scheme = Kgw::left_hash(77_777, vocabulary, ratio, 2.0, 1).unwrap();
                 let list = scheme.green_list(&[vocabulary / 2]);
                 for token in 0..vocabulary {
-                    assert_eq!(scheme.is_green(&[vocabulary / 2], token), list.contains(&token), "{vocabulary} {token}");
+                    assert_eq!(
+                        scheme.is_green(&[vocabulary / 2], token),
+                        list.contains(&token),
+                        "{vocabulary} {token}"
+                    );
                 }
             }
         }
@@ -312,9 +322,21 @@ mod tests {
 
     #[test]
     fn bad_parameters_are_named() {
-        assert!(matches!(Kgw::left_hash(5, 1, 0.25, 2.0, 1), Err(Error::Parameter { name: "vocabulary size", .. })));
-        assert!(matches!(Kgw::left_hash(5, 100, 1.0, 2.0, 1), Err(Error::Parameter { name: "greenlist ratio", .. })));
-        assert!(matches!(Kgw::left_hash(5, 100, 0.5, f32::NAN, 1), Err(Error::Parameter { name: "bias", .. })));
-        assert!(matches!(Kgw::left_hash(5, 100, 0.5, 1.0, 0), Err(Error::Parameter { name: "context width", .. })));
+        assert!(matches!(
+            Kgw::left_hash(5, 1, 0.25, 2.0, 1),
+            Err(Error::Parameter { name: "vocabulary size", .. })
+        ));
+        assert!(matches!(
+            Kgw::left_hash(5, 100, 1.0, 2.0, 1),
+            Err(Error::Parameter { name: "greenlist ratio", .. })
+        ));
+        assert!(matches!(
+            Kgw::left_hash(5, 100, 0.5, f32::NAN, 1),
+            Err(Error::Parameter { name: "bias", .. })
+        ));
+        assert!(matches!(
+            Kgw::left_hash(5, 100, 0.5, 1.0, 0),
+            Err(Error::Parameter { name: "context width", .. })
+        ));
     }
 }

@@ -49,8 +49,8 @@ mod unigram;
 mod window;
 
 pub use detect::{
-    Candidate, DetectOptions, Detection, Detector, HotNgram, KeyScreen, LengthReport, METHOD, Outcome, Region,
-    Sample, ScreenReport, ScreenSettings, Tested,
+    Candidate, DetectOptions, Detection, Detector, HotNgram, KeyScreen, LengthReport, METHOD, Outcome,
+    Region, Sample, ScreenReport, ScreenSettings, Tested,
 };
 pub use error::{Error, Result};
 pub use generate::{

@@ -61,7 +61,8 @@ impl Null {
                 -n * shape * (ratio - 1.0 - ratio.ln())
             }
             Self::Binomial { chance } => {
-                let other = if mean < 1.0 { (1.0 - mean) * ((1.0 - mean) / (1.0 - chance)).ln() } else { 0.0 };
+                let other =
+                    if mean < 1.0 { (1.0 - mean) * ((1.0 - mean) / (1.0 - chance)).ln() } else { 0.0 };
                 -n * (mean * (mean / chance).ln() + other)
             }
             Self::Tabulated(t) => {
@@ -160,14 +161,23 @@ impl Tabulated {
         let after = self.nodes.partition_point(|node| node.slope <= x);
         let (Some(&low), Some(&high)) = (self.nodes.get(after.wrapping_sub(1)), self.nodes.get(after)) else {
             let end = if after == 0 { 0 } else { NODES - 1 };
-            return self.nodes.get(end).copied().unwrap_or(Node { tilt: 0.0, value: 0.0, slope: 0.0, curve: 1.0 });
+            return self.nodes.get(end).copied().unwrap_or(Node {
+                tilt: 0.0,
+                value: 0.0,
+                slope: 0.0,
+                curve: 1.0,
+            });
         };
         let (mut from, mut to) = (low.tilt, high.tilt);
         let mut tilt = from + (to - from) * (x - low.slope) / (high.slope - low.slope);
         let mut node = between(low, high, tilt);
         // Newton steps on a smooth increasing function, guarded by bisection
         for _ in 0..6 {
-            if node.slope > x { to = tilt } else { from = tilt }
+            if node.slope > x {
+                to = tilt;
+            } else {
+                from = tilt;
+            }
             let next = tilt - (node.slope - x) / node.curve;
             let next = if next > from && next < to { next } else { 0.5 * (from + to) };
             let moved = (next - tilt).abs();
@@ -251,7 +261,8 @@ mod tests {
         let weights = [30, 21, 12, 3];
         let mut single = vec![0.0; 67];
         for bits in 0..16u32 {
-            single[(0..4).filter(|l| bits >> l & 1 == 1).map(|l| weights[l] as usize).sum::<usize>()] += 0.0625;
+            single[(0..4).filter(|l| bits >> l & 1 == 1).map(|l| weights[l] as usize).sum::<usize>()] +=
+                0.0625;
         }
         let exact = convolve(&single, 25);
         let atoms: Vec<(f64, f64)> = single.iter().enumerate().map(|(x, &w)| (x as f64, w)).collect();
@@ -286,7 +297,8 @@ mod tests {
             for n in [30, 100, 3000] {
                 for z in [1.0, 3.0, 8.0] {
                     let sum = n as f64 * null.mean() + z * null.deviation() * (n as f64).sqrt();
-                    let (bound, tail) = (null.ln_bound(n, sum.ceil()) / LN_10, null.log10_tail(n, sum.ceil()));
+                    let (bound, tail) =
+                        (null.ln_bound(n, sum.ceil()) / LN_10, null.log10_tail(n, sum.ceil()));
                     assert!(bound >= tail && bound - tail < 2.0, "{n} {z}: {bound} {tail}");
                 }
             }

@@ -31,7 +31,13 @@ impl Unigram {
         let count = (fraction * f64::from(vocabulary)) as u32;
         let mut green: Vec<bool> = (0..vocabulary).map(|id| id < count).collect();
         Pcg64::new(seed).shuffle(&mut green);
-        Ok(Self { green, count, fraction, published: matches!(key, 0 | 1 | 42), fingerprint: key.to_le_bytes() })
+        Ok(Self {
+            green,
+            count,
+            fraction,
+            published: matches!(key, 0 | 1 | 42),
+            fingerprint: key.to_le_bytes(),
+        })
     }
 
     /// Number of ids.

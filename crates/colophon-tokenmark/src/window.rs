@@ -72,7 +72,8 @@ impl Windows {
         let offset = stream.len();
         stream.extend_from_slice(tokens);
         let first = width.max(offset);
-        let mut windows = Self { offset, without_context: (first - offset).min(tokens.len()), ..Self::default() };
+        let mut windows =
+            Self { offset, without_context: (first - offset).min(tokens.len()), ..Self::default() };
         let mut seen: HashSet<u64, BuildHasherDefault<Digested>> = HashSet::default();
         seen.reserve(tokens.len().min(1 << 16));
         for position in first..stream.len() {
@@ -185,7 +186,8 @@ mod tests {
     #[test]
     fn every_context_counts_once() {
         let tokens = [1, 2, 3, 1, 2, 4, 1, 2, 3];
-        let windows = Windows::new(rule(2, Before::Nothing, Once::Context), &tokens, None, &HotList::default());
+        let windows =
+            Windows::new(rule(2, Before::Nothing, Once::Context), &tokens, None, &HotList::default());
         assert_eq!(windows.positions, [2, 3, 4, 6, 7]);
         assert_eq!((windows.repeats, windows.without_context), (2, 2));
         let windows =
@@ -198,7 +200,8 @@ mod tests {
         let hot = HotList::default();
         let padded = Windows::new(rule(3, Before::Pad(9), Once::Context), &[1, 2], None, &hot);
         assert_eq!((padded.positions, padded.offset), (vec![3, 4], 3));
-        let prompted = Windows::new(rule(3, Before::Prompt, Once::Context), &[1, 2], Some(&[5, 6, 7, 8]), &hot);
+        let prompted =
+            Windows::new(rule(3, Before::Prompt, Once::Context), &[1, 2], Some(&[5, 6, 7, 8]), &hot);
         assert_eq!((prompted.stream, prompted.positions), (vec![6, 7, 8, 1, 2], vec![3, 4]));
         let short = Windows::new(rule(3, Before::Prompt, Once::Context), &[1, 2, 3], Some(&[8]), &hot);
         assert_eq!((short.positions, short.without_context), (vec![3], 2));

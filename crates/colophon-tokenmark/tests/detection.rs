@@ -1,4 +1,5 @@
 //! What the detector promises to whoever reads its numbers.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop")]
 
 use colophon_tokenmark::prf::philox::philox;
 use colophon_tokenmark::*;
@@ -13,7 +14,8 @@ fn key(seed: u32) -> Key64 {
 }
 
 fn master(seed: u32) -> MasterKey {
-    MasterKey::new(&std::array::from_fn::<u8, 32, _>(|i| philox([i as u32, seed, 0, 0], [2, 3])[0] as u8)).unwrap()
+    MasterKey::new(&std::array::from_fn::<u8, 32, _>(|i| philox([i as u32, seed, 0, 0], [2, 3])[0] as u8))
+        .unwrap()
 }
 
 fn vllm(seed: u32) -> Scheme {
@@ -219,10 +221,8 @@ fn payloads_are_read_exactly_from_enough_text() {
     const TRIALS: u32 = 25;
     for trial in 0..TRIALS {
         let payload = Payload { issuer: (trial * 2603) as u16, tag: (trial * 11) as u8 };
-        let tokens = marked(
-            Scheme::Payload(PayloadMark::writer(&master(trial), "a", 4, payload).unwrap()),
-            200,
-        );
+        let tokens =
+            marked(Scheme::Payload(PayloadMark::writer(&master(trial), "a", 4, payload).unwrap()), 200);
         let reader = |label: &str| {
             let scheme = Scheme::Payload(PayloadMark::reader(&master(trial), label, 4).unwrap());
             let detector = Detector::new(scheme, DetectOptions::default()).unwrap();
@@ -255,11 +255,12 @@ fn half_replaced_text_never_gives_a_wrong_payload() {
         };
         let mut tokens = marked(Scheme::Payload(mark(true).unwrap()), 60 + 10 * trial as usize);
         for (i, token) in tokens.iter_mut().enumerate() {
-            if philox([i as u32, trial, 0, 0], [1, 1])[0] % 8 == 0 {
+            if philox([i as u32, trial, 0, 0], [1, 1])[0].is_multiple_of(8) {
                 *token = i as u32;
             }
         }
-        let detector = Detector::new(Scheme::Payload(mark(false).unwrap()), DetectOptions::default()).unwrap();
+        let detector =
+            Detector::new(Scheme::Payload(mark(false).unwrap()), DetectOptions::default()).unwrap();
         let detection = detector.detect(&Sample::new(&tokens)).unwrap();
         if let Some(tested) = detection.candidates[0].outcome.tested()
             && let Some(reading) = &tested.payload
@@ -275,8 +276,9 @@ fn screening_shows_hot_ngrams_and_the_list_silences_them() {
     let scheme = vllm(9);
     let phrase = marked(scheme.clone(), 60);
     let mut screen = KeyScreen::new(scheme.clone(), ScreenSettings::default());
-    let texts: Vec<Vec<u32>> =
-        (0..12).map(|i| [noise(100 + i, 400, 30_000), phrase.clone(), noise(200 + i, 400, 30_000)].concat()).collect();
+    let texts: Vec<Vec<u32>> = (0..12)
+        .map(|i| [noise(100 + i, 400, 30_000), phrase.clone(), noise(200 + i, 400, 30_000)].concat())
+        .collect();
     for text in &texts {
         screen.add(text).unwrap();
     }

@@ -2,6 +2,7 @@
 //!
 //! `tests/vectors` holds a small selection in the format of the full sets; `COLOPHON_TEXT_VECTORS` names another
 //! folder of the same format, for instance a second, independent generation.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop")]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -150,7 +151,8 @@ fn vllm_generation() {
         let values: Vec<f32> =
             values.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
         let vocabulary = int(&case["logits_shape"][1]) as usize;
-        let scheme = VllmGumbel::new(Key64::new(int(&case["key"]) as u64), int(&case["context_width"]) as usize);
+        let scheme =
+            VllmGumbel::new(Key64::new(int(&case["key"]) as u64), int(&case["context_width"]) as usize);
         let generator = Generator::new(Scheme::Vllm(scheme.unwrap()), options()).unwrap();
         let (mut sequence, mut scratch) = (generator.begin(&[9, 9]), Scratch::default());
         for (row, token) in values.chunks_exact(vocabulary).zip(ids(&case["tokens"])) {
@@ -181,8 +183,10 @@ fn sglang_hashes() {
         assert_eq!(i128::from(scheme.token_hash(KeyChoice::A, context, token)), int(&case["hash"]));
     }
     for case in list(&section["coin"]) {
-        let scheme =
-            SglangGumbel::new(key(&case["key"]), 4).unwrap().with_second_key(key(&case["key_b"]), 0.5).unwrap();
+        let scheme = SglangGumbel::new(key(&case["key"]), 4)
+            .unwrap()
+            .with_second_key(key(&case["key_b"]), 0.5)
+            .unwrap();
         let coin = scheme.coin(int(&case["context_hash"]) as u32).unwrap();
         assert_eq!(i128::from(coin), int(&case["coin"]));
     }
@@ -237,7 +241,12 @@ fn unigram_masks_and_scores() {
         assert!((0..vocabulary).all(|id| scheme.is_green(id) == mask[id as usize]));
         let tokens = ids(&case["input_ids"]);
         let green = |tokens: &[u32]| tokens.iter().filter(|&&t| scheme.is_green(t)).count() as u64;
-        close(scheme.z_score(green(&tokens), tokens.len() as u64), case["z_all"].as_f64().unwrap(), 1e-9, "z");
+        close(
+            scheme.z_score(green(&tokens), tokens.len() as u64),
+            case["z_all"].as_f64().unwrap(),
+            1e-9,
+            "z",
+        );
         let (_, tested) = test_of(Scheme::Unigram(scheme.clone()), &tokens, None);
         assert_eq!(tested.scored as i128, int(&case["unique"]));
         let z = scheme.z_score(tested.score as u64, tested.scored as u64);
@@ -285,9 +294,10 @@ fn kgw_green_lists_and_bias() {
         for step in list(&case["steps"]) {
             // the left hash does not look at logits, so large cases come without them
             let batch = list(&step["input_ids"]).len();
-            let logits = match step["logits"].is_object() {
-                true => floats(&step["logits"]),
-                false => vec![0.0; batch * vocabulary],
+            let logits = if step["logits"].is_object() {
+                floats(&step["logits"])
+            } else {
+                vec![0.0; batch * vocabulary]
             };
             let masks = step["biased_mask"].is_object().then(|| bits(&step["biased_mask"]));
             for (b, logits) in logits.chunks_exact(vocabulary).enumerate() {
@@ -377,7 +387,9 @@ fn synthid(config: &Value) -> SynthId {
                 .unwrap()
                 .skip_first(config["skip_first_ngram_calls"] == Value::Bool(true))
         }
-        None => SynthId::hashing(&keys, ngram).unwrap().with_leaves(int(&config["num_leaves"]) as u32).unwrap(),
+        None => {
+            SynthId::hashing(&keys, ngram).unwrap().with_leaves(int(&config["num_leaves"]) as u32).unwrap()
+        }
     };
     scheme.with_history(int(&config["context_history_size"]) as usize).unwrap()
 }
@@ -458,7 +470,12 @@ fn synthid_reference_detection() {
                 assert_eq!(scores.mask[i], context_mask[b][i] && eos[b][i + scheme.width()]);
             }
             close(scores.mean().unwrap(), case["mean_score"][b].as_f64().unwrap(), 1e-9, "mean");
-            close(scores.weighted_mean().unwrap(), case["weighted_mean_score"][b].as_f64().unwrap(), 1e-9, "weighted");
+            close(
+                scores.weighted_mean().unwrap(),
+                case["weighted_mean_score"][b].as_f64().unwrap(),
+                1e-9,
+                "weighted",
+            );
             let wide = |v: &Value| floats(v).into_iter().map(f64::from).collect::<Vec<_>>();
             let likelihood =
                 BayesLikelihood::new(wide(&case["bayes"]["beta"]), wide(&case["bayes"]["delta"])).unwrap();
@@ -477,7 +494,8 @@ fn synthid_hashing_mode() {
         let generator = Generator::new(Scheme::SynthId(scheme.clone()), options()).unwrap();
         let first = &list(&case["steps"])[0];
         let batch = list(&first["context"]).len();
-        let mut sequences: Vec<Sequence> = (0..batch).map(|b| generator.begin(&ids(&case["prompt"][b]))).collect();
+        let mut sequences: Vec<Sequence> =
+            (0..batch).map(|b| generator.begin(&ids(&case["prompt"][b]))).collect();
         let mut scratch = Scratch::default();
         for step in list(&case["steps"]) {
             let (stored, before, after) =
@@ -514,8 +532,15 @@ fn synthid_hashing_mode() {
         for (b, tokens) in list(&detect["input_ids"]).iter().map(ids).enumerate() {
             let scores = scheme.reference_scores(&tokens, SynthIdMask::default());
             let len = scores.bits.len();
-            assert!((0..len).all(|i| scores.bits[i] == word(&g[b * len + i]) && scores.mask[i] == mask[b][i]));
-            close(scores.weighted_mean().unwrap(), detect["weighted_mean_score"][b].as_f64().unwrap(), 1e-6, "weighted");
+            assert!(
+                (0..len).all(|i| scores.bits[i] == word(&g[b * len + i]) && scores.mask[i] == mask[b][i])
+            );
+            close(
+                scores.weighted_mean().unwrap(),
+                detect["weighted_mean_score"][b].as_f64().unwrap(),
+                1e-6,
+                "weighted",
+            );
         }
     }
 }

@@ -147,7 +147,9 @@ pub(crate) fn answer(
             (Some(sequence), Some(generator)) => {
                 let row = Row::sparse(&ids, &mut logits);
                 let pick = row
-                    .and_then(|mut row| generator.pick(sequence, &Step::default(), &mut row, &mut draws, scratch))
+                    .and_then(|mut row| {
+                        generator.pick(sequence, &Step::default(), &mut row, &mut draws, scratch)
+                    })
                     .expect("the language gives good rows");
                 sequence.accept(pick.token, pick.fate);
                 pick.token

@@ -33,7 +33,10 @@ fn logits(len: usize) -> Vec<f32> {
 }
 
 pub(crate) fn table(out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "## Speed\n\nMarking one token; 256 candidates are what truncation leaves, 128,256 a whole vocabulary.\n")?;
+    writeln!(
+        out,
+        "## Speed\n\nMarking one token; 256 candidates are what truncation leaves, 128,256 a whole vocabulary.\n"
+    )?;
     writeln!(out, "| scheme | 256 candidates, µs | 128,256 candidates, ms |")?;
     writeln!(out, "|---|---|---|")?;
     for (name, make) in SCHEMES {
@@ -65,7 +68,7 @@ pub(crate) fn table(out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\n| detector, texts of 1,000 tokens | million tokens per second |")?;
     writeln!(out, "|---|---|")?;
     let tokens: Vec<u32> = (0..1000).map(|i| philox([i, 0, 0, 11], [3, 5])[0] % 32_000).collect();
-    let mut rate = |name: &str, detector: Detector, out: &mut dyn Write| {
+    let rate = |name: &str, detector: Detector, out: &mut dyn Write| {
         let seconds = best_time(|| {
             assert!(std::hint::black_box(detector.detect(&Sample::new(&tokens))).is_ok());
         });
@@ -76,6 +79,10 @@ pub(crate) fn table(out: &mut impl Write) -> io::Result<()> {
         rate(name, Detector::new(scheme, DetectOptions::default()).expect("options are good"), out)?;
     }
     let many = (0..20).map(|k| Scheme::Vllm(VllmGumbel::new(key(k), 4).expect("width"))).collect();
-    rate("vLLM Gumbel, 20 keys", Detector::for_all(many, DetectOptions::default()).expect("options are good"), out)?;
+    rate(
+        "vLLM Gumbel, 20 keys",
+        Detector::for_all(many, DetectOptions::default()).expect("options are good"),
+        out,
+    )?;
     writeln!(out)
 }

@@ -73,13 +73,18 @@ fn answers(language: &dyn Language, make: Make, rows: usize, len: usize) -> (Det
 
 fn pool(language: &dyn Language) -> Vec<u32> {
     let mut scratch = Scratch::default();
-    (0..200u32).flat_map(|i| answer(language, None, &prompt(9_000 + i), 400, u64::from(i), &mut scratch)).collect()
+    (0..200u32)
+        .flat_map(|i| answer(language, None, &prompt(9_000 + i), 400, u64::from(i), &mut scratch))
+        .collect()
 }
 
 pub(crate) fn survival(settings: &Settings, out: &mut impl Write) -> io::Result<()> {
     let language = PowerLaw::new(1.0);
     let pool = pool(&language);
-    writeln!(out, "| 400 tokens at 1 nat, 50 % replaced | median log10 p | TPR at 1e-2 | at 1e-4 | at 1e-6 |")?;
+    writeln!(
+        out,
+        "| 400 tokens at 1 nat, 50 % replaced | median log10 p | TPR at 1e-2 | at 1e-4 | at 1e-6 |"
+    )?;
     writeln!(out, "|---|---|---|---|---|")?;
     for (name, make) in SCHEMES {
         let (detector, texts) = answers(&language, make, settings.rows, 400);
@@ -95,7 +100,10 @@ pub(crate) fn survival(settings: &Settings, out: &mut impl Write) -> io::Result<
 
 pub(crate) fn power(settings: &Settings, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "## Untouched text\n")?;
-    writeln!(out, "| scheme | mean entropy (nats) | tokens | median log10 p | TPR at 1e-2 | at 1e-4 | at 1e-6 |")?;
+    writeln!(
+        out,
+        "| scheme | mean entropy (nats) | tokens | median log10 p | TPR at 1e-2 | at 1e-4 | at 1e-6 |"
+    )?;
     writeln!(out, "|---|---|---|---|---|---|---|")?;
     for (name, make) in SCHEMES {
         for entropy in [0.5, 1.0, 2.0] {
@@ -149,7 +157,10 @@ pub(crate) fn mixtures(settings: &Settings, out: &mut impl Write) -> io::Result<
         "200 marked tokens at 1 nat. `found` is the share of texts with a region that overlaps the passage, `edge` the \
          median distance in tokens of a region's edge from the passage's.\n"
     )?;
-    writeln!(out, "| scheme | share marked | TPR at 1e-4, whole text | with windows | at 1e-6, whole | with windows | found | edge |")?;
+    writeln!(
+        out,
+        "| scheme | share marked | TPR at 1e-4, whole text | with windows | at 1e-6, whole | with windows | found | edge |"
+    )?;
     writeln!(out, "|---|---|---|---|---|---|---|---|")?;
     for (name, make) in SCHEMES {
         let (detector, texts) = answers(&language, make, settings.rows, 200);
@@ -160,7 +171,8 @@ pub(crate) fn mixtures(settings: &Settings, out: &mut impl Write) -> io::Result<
                 let mixed = Edit::Mix(share).apply(text, &pool, i as u32);
                 let start = mixed.windows(text.len()).position(|w| w == &text[..]).unwrap_or(0);
                 let t = tested(&detector, &mixed);
-                let good = [t.log10_p_whole <= -4.0, t.log10_p <= -4.0, t.log10_p_whole <= -6.0, t.log10_p <= -6.0];
+                let good =
+                    [t.log10_p_whole <= -4.0, t.log10_p <= -4.0, t.log10_p_whole <= -6.0, t.log10_p <= -6.0];
                 for (count, good) in counts.iter_mut().zip(good) {
                     *count += usize::from(good);
                 }
@@ -195,7 +207,10 @@ pub(crate) fn payloads(settings: &Settings, out: &mut impl Write) -> io::Result<
         "`reported` is the share of texts whose payload the detector reported; it does so only if the bound on a wrong \
          one is at most 1e-5. `wrong` counts reported payloads that were not the one written.\n"
     )?;
-    writeln!(out, "| mean entropy (nats) | tokens | edit | texts | reported and exact | wrong | TPR at 1e-6 |")?;
+    writeln!(
+        out,
+        "| mean entropy (nats) | tokens | edit | texts | reported and exact | wrong | TPR at 1e-6 |"
+    )?;
     writeln!(out, "|---|---|---|---|---|---|---|")?;
     let mut scratch = Scratch::default();
     let (mut total, mut total_wrong) = (0, 0);
@@ -209,7 +224,8 @@ pub(crate) fn payloads(settings: &Settings, out: &mut impl Write) -> io::Result<
                 let mark = PayloadMark::writer(&master(row), "", 4, payload).expect("the width is good");
                 let generator = Generator::new(Scheme::Payload(mark), GeneratorOptions::default());
                 let generator = generator.expect("a writer generates");
-                let text = answer(&language, Some(&generator), &prompt(row), 800, u64::from(row), &mut scratch);
+                let text =
+                    answer(&language, Some(&generator), &prompt(row), 800, u64::from(row), &mut scratch);
                 let reader = PayloadMark::reader(&master(row), "", 4).expect("the width is good");
                 (payload, detector(Scheme::Payload(reader)), text)
             })
@@ -255,7 +271,10 @@ pub(crate) fn human_text(settings: &Settings, out: &mut impl Write) -> io::Resul
         "Words of English books and characters of Chinese ones as ids, {KEYS} keys in turn, distinct contexts counted \
          once. `corrected` is the lowest log10 p times the number of windows.\n"
     )?;
-    writeln!(out, "| text | scheme | window | windows | share p <= 0.01 | <= 0.001 | <= 1e-6 | lowest log10 p | corrected |")?;
+    writeln!(
+        out,
+        "| text | scheme | window | windows | share p <= 0.01 | <= 0.001 | <= 1e-6 | lowest log10 p | corrected |"
+    )?;
     writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
     let english = settings.english.iter().map(|f| (f, true));
     for (file, words) in english.chain(settings.chinese.iter().map(|f| (f, false))) {

@@ -9,8 +9,8 @@ use std::io::Write;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{
-    DecoderWrapper, NormalizedString, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer,
-    TokenizerBuilder,
+    DecoderWrapper, NormalizedString, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    Tokenizer, TokenizerBuilder,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -20,7 +20,14 @@ const CHANGES: [(&str, Change); 9] = [
     ("none (decoded and encoded again)", str::to_owned),
     ("NFKC", nfkc),
     ("NFKC, then full stops and quotes made ASCII", |t| {
-        nfkc(t).chars().map(|c| match c { '。' => '.', '“' | '”' => '"', c => c }).collect()
+        nfkc(t)
+            .chars()
+            .map(|c| match c {
+                '。' => '.',
+                '“' | '”' => '"',
+                c => c,
+            })
+            .collect()
     }),
     ("curly quotes, dashes, full-width comma and stop made ASCII", |t| {
         let mut out = String::new();
@@ -81,7 +88,14 @@ fn table(settings: &Settings, language: &str, book: &str, out: &mut impl Write) 
     let texts: Vec<String> = (0..settings.rows)
         .map(|row| {
             let at = (row * 7919) % (trigram.tokens.len() - 8);
-            let ids = answer(&trigram, Some(&generator), &trigram.tokens[at..at + 8], 200, row as u64, &mut scratch);
+            let ids = answer(
+                &trigram,
+                Some(&generator),
+                &trigram.tokens[at..at + 8],
+                200,
+                row as u64,
+                &mut scratch,
+            );
             tokenizer.decode(&ids, false).map_err(|e| e.to_string())
         })
         .collect::<Result<_, _>>()?;
@@ -108,7 +122,8 @@ fn table(settings: &Settings, language: &str, book: &str, out: &mut impl Write) 
             hits.push(format!("{:?}", detection.form));
         }
         hits.sort();
-        let most = hits.chunk_by(|a, b| a == b).max_by_key(|run| run.len()).map_or("-", |run| run[0].as_str());
+        let most =
+            hits.chunk_by(|a, b| a == b).max_by_key(|run| run.len()).map_or("-", |run| run[0].as_str());
         let rate = |p: &[f64]| p.iter().filter(|&&p| p <= -6.0).count() as f64 / p.len() as f64;
         let middle = |p: &[f64]| {
             let mut sorted = p.to_vec();

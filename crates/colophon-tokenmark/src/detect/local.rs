@@ -73,7 +73,8 @@ pub(super) fn look(null: &Null, windows: &Windows, scores: &[f64], limit: f64) -
     hopeful.sort_by(|a, b| a.bound.total_cmp(&b.bound));
     let exact = |w: &Window| (null.log10_tail(w.scored, w.sum) + price).min(0.0);
     let best = hopeful.iter().take(EXACT).map(exact).fold(0.0, f64::min);
-    let regions = regions(&hopeful, mean, &places, scores, tokens, |w| Some(exact(w)).filter(|&p| p <= limit));
+    let regions =
+        regions(&hopeful, mean, &places, scores, tokens, |w| Some(exact(w)).filter(|&p| p <= limit));
     Looked { windows: count, log10_p: Some(best), regions }
 }
 
@@ -96,7 +97,10 @@ fn regions(
             continue;
         }
         let Some(log10_p) = significant(window) else {
-            if window.bound > -2.0 { break } else { continue }
+            if window.bound > -2.0 {
+                break;
+            }
+            continue;
         };
         let floor = found.iter().filter(|r| r.end <= window.start).map(|r| r.end).max().unwrap_or(0);
         let ceiling = found.iter().filter(|r| r.start >= window.end).map(|r| r.start).min().unwrap_or(tokens);
@@ -126,7 +130,8 @@ fn trim(
         }
     }
     let (mut sum, mut best, mut end) = (0.0, 0.0, window.start.midpoint(window.end) + 1);
-    for (&place, &score) in places[middle..].iter().zip(&scores[middle..]).take_while(|(p, _)| **p < ceiling) {
+    for (&place, &score) in places[middle..].iter().zip(&scores[middle..]).take_while(|(p, _)| **p < ceiling)
+    {
         sum += score - level;
         if sum > best {
             (best, end) = (sum, place + 1);

@@ -119,7 +119,8 @@ fn vllm_null(alpha: Option<f64>) -> Null {
 }
 
 fn textseal_null() -> Null {
-    let atoms: Vec<(f64, f64)> = (0..8191).map(|level| (-(-f64::from(level) / 8191.0).ln_1p(), 1.0)).collect();
+    let atoms: Vec<(f64, f64)> =
+        (0..8191).map(|level| (-(-f64::from(level) / 8191.0).ln_1p(), 1.0)).collect();
     Null::Tabulated(Arc::new(Tabulated::from_atoms(&atoms, 0.0)))
 }
 
@@ -144,7 +145,8 @@ fn synthid_null(scheme: &SynthId) -> (Null, Vec<u16>) {
         let ones = f64::from(counts.get(&1).copied().unwrap_or_default());
         return (Null::Binomial { chance: ones / sums.len() as f64 }, sums);
     }
-    let mut atoms: Vec<(f64, f64)> = counts.into_iter().map(|(sum, n)| (f64::from(sum), f64::from(n))).collect();
+    let mut atoms: Vec<(f64, f64)> =
+        counts.into_iter().map(|(sum, n)| (f64::from(sum), f64::from(n))).collect();
     atoms.sort_by(|a, b| a.0.total_cmp(&b.0));
     (Null::Tabulated(Arc::new(Tabulated::from_atoms(&atoms, span))), sums)
 }

@@ -214,7 +214,13 @@ impl Generator {
     }
 
     /// Whether the token of this row is to be marked, and if not, why.
-    fn fate(&self, sequence: &Sequence, step: &Step<'_>, row: &Row<'_>, scratch: &mut Scratch) -> Result<Fate> {
+    fn fate(
+        &self,
+        sequence: &Sequence,
+        step: &Step<'_>,
+        row: &Row<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Fate> {
         let logits = row.logits();
         let mut finite = logits.iter().filter(|&&x| x > f32::NEG_INFINITY);
         if finite.next().is_none() {

@@ -61,11 +61,19 @@ impl Generator {
     }
 
     /// The index a Gumbel scheme chooses.
-    fn winner(&self, sequence: &Sequence, step: &Step<'_>, row: &Row<'_>, scratch: &mut Scratch) -> Result<usize> {
+    fn winner(
+        &self,
+        sequence: &Sequence,
+        step: &Step<'_>,
+        row: &Row<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<usize> {
         sequence.window(step.draft, &mut scratch.window);
         let context = &scratch.window[..];
         let index = match &self.scheme {
-            Scheme::Vllm(scheme) => pick(&scheme.context_of(choice(scheme, step.role, context), context), row),
+            Scheme::Vllm(scheme) => {
+                pick(&scheme.context_of(choice(scheme, step.role, context), context), row)
+            }
             Scheme::Sglang(scheme) => {
                 let hash = crate::gumbel::SglangGumbel::context_hash(context);
                 pick(&scheme.draws(scheme.choice(hash), hash), row)

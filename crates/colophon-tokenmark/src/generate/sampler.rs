@@ -84,11 +84,7 @@ impl SamplerSpec {
         let drawn = picked.map(|pick| {
             // the row may have been rewritten, the candidates were not
             let own = scratch.candidates.get(pick.index).map_or(top, |c| c.0);
-            Drawn {
-                token: pick.token,
-                fate: pick.fate,
-                log_prob: (f64::from(own - top) - total.ln()) as f32,
-            }
+            Drawn { token: pick.token, fate: pick.fate, log_prob: (f64::from(own - top) - total.ln()) as f32 }
         });
         (scratch.ids, scratch.logits) = (ids, kept);
         drawn

@@ -101,7 +101,9 @@ enum Name {
     Tokens,
     Murmur,
     /// SynthID compares its hashes, which begin with this value; its history starts filled with zeros.
-    SynthId { start: u64 },
+    SynthId {
+        start: u64,
+    },
 }
 
 impl Memory {

@@ -122,6 +122,7 @@ impl Levels for SglangContext {
     /// `u` is at most 1 - 2^-33: ln(2^33) = 22.87.
     const MAX_NOISE: f64 = 22.9;
     /// `u` is at least 2^-33: -ln(33 ln 2) = -3.13.
+    #[expect(clippy::approx_constant, reason = "a bound, not pi")]
     const MIN_NOISE: f64 = -3.14;
 
     #[inline(always)]

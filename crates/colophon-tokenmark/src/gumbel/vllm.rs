@@ -163,7 +163,8 @@ impl Levels for VllmContext {
             }
             let words = self.words_of_blocks(blocks);
             for lane in 0..8 {
-                out[lane] = select(ids[lane], [words[0][lane], words[1][lane], words[2][lane], words[3][lane]]) >> 8;
+                out[lane] =
+                    select(ids[lane], [words[0][lane], words[1][lane], words[2][lane], words[3][lane]]) >> 8;
             }
         }
         out
@@ -251,7 +252,8 @@ fn scores_inlined(
         }
         let [s0, s1, s2, s3] = state;
         let tokens: [u32; LANES] = std::array::from_fn(|lane| stream[at[lane]]);
-        let words = philox_lanes([tokens.map(|t| t >> 2), s0, s1, s2], [s3.map(|s| k0 ^ s), [k1 ^ TOKEN; LANES]]);
+        let words =
+            philox_lanes([tokens.map(|t| t >> 2), s0, s1, s2], [s3.map(|s| k0 ^ s), [k1 ^ TOKEN; LANES]]);
         let mut scores = [0.0; LANES];
         for lane in 0..LANES {
             let word = select(tokens[lane], [words[0][lane], words[1][lane], words[2][lane], words[3][lane]]);

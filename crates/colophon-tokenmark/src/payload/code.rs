@@ -74,7 +74,7 @@ pub(crate) fn spread(known: [usize; DATA]) -> [[u8; PLACES]; DATA] {
 
 /// Number of codewords that differ from a given one in exactly `weight` places (MacWilliams and Sloane, ch. 11, th. 6).
 pub(crate) fn at_distance(weight: usize) -> f64 {
-    if weight < DISTANCE || weight > PLACES {
+    if !(DISTANCE..=PLACES).contains(&weight) {
         return 0.0;
     }
     let sum: f64 = (0..=weight - DISTANCE)

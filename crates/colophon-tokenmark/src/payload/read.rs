@@ -44,17 +44,18 @@ impl PayloadMark {
         let score = tally.score(&word);
         // the best of 2^24 codewords, each with a Gamma distributed sum
         let log10_p = (NULL.log10_tail(scored, score) + LOG10_CODEWORDS).min(0.0);
-        let payload = (log10_p <= MAX_LOG10_WRONG).then(|| tally.log10_wrong(&word)).and_then(|log10_wrong| {
-            let place = |j: usize| {
-                let tail = NULL.log10_tail(tally.counts[j], tally.sums[j][usize::from(word[j])]);
-                (tail + (SYMBOLS as f64).log10()).min(0.0)
-            };
-            (log10_wrong <= MAX_LOG10_WRONG).then(|| PayloadReading {
-                payload: Payload::from_bits(code::decode(&word)),
-                log10_wrong,
-                places: (0..PLACES).map(place).collect(),
-            })
-        });
+        let payload =
+            (log10_p <= MAX_LOG10_WRONG).then(|| tally.log10_wrong(&word)).and_then(|log10_wrong| {
+                let place = |j: usize| {
+                    let tail = NULL.log10_tail(tally.counts[j], tally.sums[j][usize::from(word[j])]);
+                    (tail + (SYMBOLS as f64).log10()).min(0.0)
+                };
+                (log10_wrong <= MAX_LOG10_WRONG).then(|| PayloadReading {
+                    payload: Payload::from_bits(code::decode(&word)),
+                    log10_wrong,
+                    places: (0..PLACES).map(place).collect(),
+                })
+            });
         Tested {
             scored,
             score,
@@ -70,10 +71,8 @@ impl PayloadMark {
 
     fn tally(&self, windows: &Windows) -> Tally {
         let (stream, positions) = (&windows.stream[..], &windows.positions[..]);
-        let places: Vec<usize> = positions
-            .iter()
-            .map(|&p| self.place(&stream[p as usize - self.width..p as usize]))
-            .collect();
+        let places: Vec<usize> =
+            positions.iter().map(|&p| self.place(&stream[p as usize - self.width..p as usize])).collect();
         let mut tally = Tally { counts: [0; PLACES], sums: [[0.0; SYMBOLS]; PLACES] };
         for &place in &places {
             tally.counts[place] += 1;

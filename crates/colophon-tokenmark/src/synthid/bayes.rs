@@ -24,7 +24,11 @@ impl BayesLikelihood {
             return Err(Error::RowShape { ids: beta.len() * beta.len(), logits: delta.len() });
         }
         if beta.iter().chain(&delta).any(|x| !x.is_finite()) {
-            return Err(Error::Parameter { scheme: "synthid", name: "bayesian parameters", allowed: "finite" });
+            return Err(Error::Parameter {
+                scheme: "synthid",
+                name: "bayesian parameters",
+                allowed: "finite",
+            });
         }
         Ok(Self { beta, delta })
     }

@@ -33,8 +33,8 @@ const MAX_STORED_STATES: usize = 1 << 20;
 const MAX_TABLE: usize = 1 << 26;
 /// The keys printed in both libraries' examples; text marked with them could be anybody's.
 const PUBLISHED: [i64; 30] = [
-    654, 400, 836, 123, 340, 443, 597, 160, 57, 29, 590, 639, 13, 715, 468, 990, 966, 226, 324, 585, 118, 504, 421,
-    521, 129, 669, 732, 225, 90, 960,
+    654, 400, 836, 123, 340, 443, 597, 160, 57, 29, 590, 639, 13, 715, 468, 990, 966, 226, 324, 585, 118,
+    504, 421, 521, 129, 669, 732, 225, 90, 960,
 ];
 
 /// The parameters of SynthID-Text.
@@ -212,10 +212,9 @@ impl SynthId {
     pub fn bits(&self, context_hash: u64, token: u32) -> u64 {
         let state = accumulate(context_hash, u64::from(token));
         match &self.bits {
-            Bits::States { planes, mask } => planes
-                .iter()
-                .enumerate()
-                .fold(0, |bits, (plane, states)| bits | u64::from(states[(state & mask) as usize]) << (32 * plane)),
+            Bits::States { planes, mask } => planes.iter().enumerate().fold(0, |bits, (plane, states)| {
+                bits | u64::from(states[(state & mask) as usize]) << (32 * plane)
+            }),
             Bits::Table(table) => self.bits_by(|key| {
                 let slot = (accumulate(state, key as u64) as i64).rem_euclid(table.len() as i64);
                 table[slot as usize]
@@ -230,7 +229,13 @@ impl SynthId {
 
     /// Writes the bits of each candidate to `planes` (one per 32 layers, one word per candidate). `ids` of `None` means
     /// ids from 0 on.
-    pub(crate) fn fill(&self, context_hash: u64, ids: Option<&[u32]>, len: usize, planes: &mut Vec<Vec<u32>>) {
+    pub(crate) fn fill(
+        &self,
+        context_hash: u64,
+        ids: Option<&[u32]>,
+        len: usize,
+        planes: &mut Vec<Vec<u32>>,
+    ) {
         planes.resize_with(self.keys.len().div_ceil(32), Vec::new);
         match (&self.bits, ids) {
             (Bits::States { planes: states, mask }, None) => {
@@ -376,7 +381,10 @@ mod tests {
             scheme.fill(hash, None, 100, &mut planes);
             for id in 0..100 {
                 let bits = scheme.bits(hash, id);
-                assert_eq!([bits as u32, (bits >> 32) as u32], [planes[0][id as usize], planes[1][id as usize]]);
+                assert_eq!(
+                    [bits as u32, (bits >> 32) as u32],
+                    [planes[0][id as usize], planes[1][id as usize]]
+                );
             }
         }
     }

@@ -30,9 +30,9 @@ impl SynthId {
         for (i, window) in tokens.windows(self.width() + 1).enumerate() {
             let (Some(&token), Some(context)) = (window.last(), window.get(..self.width())) else { continue };
             let hash = self.context_hash(context);
-            let repeated = seen
-                .insert(hash, i + 1)
-                .is_some_and(|last| if hash == 0 && last == 0 { i < self.history() } else { i + 1 - last <= self.history() });
+            let repeated = seen.insert(hash, i + 1).is_some_and(|last| {
+                if hash == 0 && last == 0 { i < self.history() } else { i + 1 - last <= self.history() }
+            });
             scores.bits.push(self.bits(hash, token));
             scores.mask.push(!repeated && i + self.width() < end);
         }

@@ -242,7 +242,10 @@ mod tests {
 
     #[test]
     fn indents_before_chinese_are_full_width() {
-        assert_eq!(full_width("  话说。\n  却说。 x", false), "\u{3000}\u{3000}话说。\n\u{3000}\u{3000}却说。 x");
+        assert_eq!(
+            full_width("  话说。\n  却说。 x", false),
+            "\u{3000}\u{3000}话说。\n\u{3000}\u{3000}却说。 x"
+        );
     }
 
     #[test]

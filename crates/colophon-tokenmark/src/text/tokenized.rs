@@ -26,8 +26,7 @@ impl ModelTokenizer {
         if json.len() > MAX_FILE {
             return Err(Error::Tokenizer { cause: format!("the file has more than {MAX_FILE} bytes") });
         }
-        let tokenizer =
-            Tokenizer::from_bytes(json).map_err(|e| Error::Tokenizer { cause: e.to_string() })?;
+        let tokenizer = Tokenizer::from_bytes(json).map_err(|e| Error::Tokenizer { cause: e.to_string() })?;
         let vocabulary = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id.saturating_add(1));
         let digest = Sha256::digest(json).iter().fold(String::with_capacity(64), |mut text, byte| {
             // writing to a string cannot fail
@@ -64,8 +63,10 @@ impl ModelTokenizer {
         let mut rest = text;
         while !rest.is_empty() {
             let (piece, after) = split_piece(rest);
-            let encoding =
-                self.tokenizer.encode_fast(piece, false).map_err(|e| Error::Tokenizer { cause: e.to_string() })?;
+            let encoding = self
+                .tokenizer
+                .encode_fast(piece, false)
+                .map_err(|e| Error::Tokenizer { cause: e.to_string() })?;
             ids.extend_from_slice(encoding.get_ids());
             rest = after;
         }
