@@ -113,7 +113,7 @@ impl Raster {
     /// Brightness, 8 bits a pixel (Rec. 601 weights), transparent parts over white.
     pub(crate) fn luma(&self) -> Vec<u8> {
         match &self.samples {
-            Samples::U8(s) => luma(s, self.color, |v| u32::from(v)),
+            Samples::U8(s) => luma(s, self.color, u32::from),
             Samples::U16(s) => luma(s, self.color, |v| u32::from(v >> 8)),
         }
     }

@@ -67,7 +67,9 @@ pub(super) fn decode(source: &dyn Source, file: &File, limits: &Limits) -> Resul
         Transform::Ycc | Transform::Rgb => Color::Rgb,
         Transform::Cmyk { inverted } => {
             if !inverted {
-                samples.iter_mut().for_each(|v| *v = 255 - *v);
+                for v in &mut samples {
+                    *v = 255 - *v;
+                }
             }
             Color::Cmyk
         }

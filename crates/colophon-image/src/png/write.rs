@@ -26,21 +26,20 @@ pub(super) fn write(
     out: &mut dyn Write,
 ) -> Result<()> {
     let indexed = if palette { Indexed::of(raster) } else { None };
-    let coded = match &indexed {
-        Some(indexed) => encode(raster, ::png::ColorType::Indexed, ::png::BitDepth::Eight, &indexed.indices)?,
-        None => {
-            let color = match raster.color {
-                Color::Grey => ::png::ColorType::Grayscale,
-                Color::GreyAlpha => ::png::ColorType::GrayscaleAlpha,
-                Color::Rgb => ::png::ColorType::Rgb,
-                Color::Rgba | Color::Cmyk => ::png::ColorType::Rgba,
-            };
-            match &raster.samples {
-                Samples::U8(s) => encode(raster, color, ::png::BitDepth::Eight, s)?,
-                Samples::U16(s) => {
-                    let bytes: Vec<u8> = s.iter().flat_map(|v| v.to_be_bytes()).collect();
-                    encode(raster, color, ::png::BitDepth::Sixteen, &bytes)?
-                }
+    let coded = if let Some(indexed) = &indexed {
+        encode(raster, ::png::ColorType::Indexed, ::png::BitDepth::Eight, &indexed.indices)?
+    } else {
+        let color = match raster.color {
+            Color::Grey => ::png::ColorType::Grayscale,
+            Color::GreyAlpha => ::png::ColorType::GrayscaleAlpha,
+            Color::Rgb => ::png::ColorType::Rgb,
+            Color::Rgba | Color::Cmyk => ::png::ColorType::Rgba,
+        };
+        match &raster.samples {
+            Samples::U8(s) => encode(raster, color, ::png::BitDepth::Eight, s)?,
+            Samples::U16(s) => {
+                let bytes: Vec<u8> = s.iter().flat_map(|v| v.to_be_bytes()).collect();
+                encode(raster, color, ::png::BitDepth::Sixteen, &bytes)?
             }
         }
     };
@@ -131,22 +130,90 @@ fn background(source: &dyn Source, file: &File, data: &[u8], new: Header) -> Res
     })
 }
 
+/// How hard and in which way pixels are compressed.
+#[derive(Clone, Copy)]
+enum Effort {
+    /// The fast coder of the library, with a filter chosen for every row: right for photographs.
+    Fast,
+    /// Deflate at its lowest level without filters: right for text, screens and flat art, which repeat themselves.
+    Repeating,
+    /// Deflate at its lowest level with filters: right for smooth drawings.
+    Smooth,
+    /// Deflate at its usual level: for palettes, which are small.
+    Indices,
+}
+
 fn encode(raster: &Raster, color: ::png::ColorType, depth: ::png::BitDepth, bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(bytes.len() / 2 + 1024);
-    let mut encoder = ::png::Encoder::new(&mut out, raster.width, raster.height);
-    encoder.set_color(color);
-    encoder.set_depth(depth);
-    encoder.set_compression(::png::Compression::Fast);
-    if color == ::png::ColorType::Indexed {
-        // The palette is written by hand: the encoder only has to believe that there is one.
-        encoder.set_palette(vec![0; 768]);
-        encoder.set_filter(::png::Filter::NoFilter);
-        encoder.set_deflate_compression(::png::DeflateCompression::Level(6));
+    let coding = Coding { width: raster.width, color, depth };
+    let effort = match color {
+        ::png::ColorType::Indexed => Effort::Indices,
+        _ => coding.effort(raster.height, bytes)?,
+    };
+    coding.encode(raster.height, bytes, effort)
+}
+
+/// The form of coded rows.
+#[derive(Clone, Copy)]
+struct Coding {
+    width: u32,
+    color: ::png::ColorType,
+    depth: ::png::BitDepth,
+}
+
+impl Coding {
+    /// Tries the ways on a few bands of the picture. The fast one is left when another saves a fifth.
+    fn effort(self, height: u32, bytes: &[u8]) -> Result<Effort> {
+        /// Bands that are tried, and rows in each.
+        const BANDS: (usize, usize) = (4, 16);
+        let rows = height as usize;
+        let row = bytes.len() / rows.max(1);
+        let (bands, high) = BANDS;
+        let mut sample = Vec::with_capacity(bands * high * row);
+        if rows > 4 * bands * high {
+            for band in 0..bands {
+                let first = (2 * band + 1) * rows / (2 * bands);
+                sample.extend_from_slice(bytes.get(first * row..(first + high) * row).unwrap_or_default());
+            }
+        } else {
+            sample.extend_from_slice(bytes);
+        }
+        let height = sample.len().checked_div(row).unwrap_or(0) as u32;
+        let mut best = (Effort::Fast, self.encode(height, &sample, Effort::Fast)?.len() * 4 / 5);
+        for effort in [Effort::Repeating, Effort::Smooth] {
+            let len = self.encode(height, &sample, effort)?.len();
+            if len < best.1 {
+                best = (effort, len);
+            }
+        }
+        Ok(best.0)
     }
-    let mut writer = encoder.write_header().map_err(failed)?;
-    writer.write_image_data(bytes).map_err(failed)?;
-    writer.finish().map_err(failed)?;
-    Ok(out)
+
+    fn encode(self, height: u32, bytes: &[u8], effort: Effort) -> Result<Vec<u8>> {
+        use ::png::{Compression, DeflateCompression, Filter};
+        let mut out = Vec::with_capacity(bytes.len() / 2 + 1024);
+        let mut encoder = ::png::Encoder::new(&mut out, self.width, height);
+        encoder.set_color(self.color);
+        encoder.set_depth(self.depth);
+        if self.color == ::png::ColorType::Indexed {
+            // The palette is written by hand: the encoder only has to believe that there is one.
+            encoder.set_palette(vec![0; 768]);
+        }
+        let (level, filter) = match effort {
+            Effort::Fast => (None, Filter::Adaptive),
+            Effort::Repeating => (Some(1), Filter::NoFilter),
+            Effort::Smooth => (Some(1), Filter::Adaptive),
+            Effort::Indices => (Some(6), Filter::NoFilter),
+        };
+        encoder.set_compression(Compression::Fast);
+        if let Some(level) = level {
+            encoder.set_deflate_compression(DeflateCompression::Level(level));
+        }
+        encoder.set_filter(filter);
+        let mut writer = encoder.write_header().map_err(failed)?;
+        writer.write_image_data(bytes).map_err(failed)?;
+        writer.finish().map_err(failed)?;
+        Ok(out)
+    }
 }
 
 fn failed(e: ::png::EncodingError) -> Error {
@@ -276,7 +343,7 @@ mod tests {
     #[test]
     fn a_photograph_is_no_palette() {
         let pixels: Vec<[u8; 4]> =
-            (0..40_000_u32).map(|i| [(i * 7) as u8, (i >> 5) as u8, (i * 13 >> 3) as u8, 255]).collect();
+            (0..40_000_u32).map(|i| [(i * 7) as u8, (i >> 5) as u8, ((i * 13) >> 3) as u8, 255]).collect();
         assert!(Indexed::of(&raster(&pixels)).is_none());
     }
 }

@@ -235,7 +235,7 @@ impl<'a> BoolReader<'a> {
     }
 
     fn bit(&mut self) -> Option<u32> {
-        let split = 1 + ((self.range - 1) * 128 >> 8);
+        let split = 1 + (((self.range - 1) * 128) >> 8);
         let bit = if self.value >= split << 8 {
             self.range -= split;
             self.value -= split << 8;

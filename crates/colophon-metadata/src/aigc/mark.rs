@@ -61,8 +61,7 @@ impl Mark for AigcMark {
         if labels.iter().any(|l| l.evidence().is_some_and(|e| e.content_producer != own)) {
             return Ok(Vec::new());
         }
-        let kept =
-            labels.iter().filter_map(Label::evidence).next().filter(|_| cx.plan.existing == Existing::Keep);
+        let kept = labels.iter().find_map(Label::evidence).filter(|_| cx.plan.existing == Existing::Keep);
         let object = match kept {
             Some(e) => AigcObject {
                 label: cx.declaration.origin.gb45438_label().to_owned(),
