@@ -33,7 +33,7 @@ pub struct LabelFont {
 
 impl std::fmt::Debug for LabelFont {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LabelFont").field("glyphs", &self.outlines.glyph_count()).finish()
+        f.debug_struct("LabelFont").field("glyphs", &self.outlines.glyph_count()).finish_non_exhaustive()
     }
 }
 

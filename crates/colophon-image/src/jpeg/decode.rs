@@ -38,6 +38,13 @@ pub(super) fn decode(source: &dyn Source, file: &File, limits: &Limits) -> Resul
         let text = format!("coding SOF{} with {} bits is not decoded", frame.marker & 0xf, frame.precision);
         return Err(Error::unsupported(ID, text));
     }
+    // zune-jpeg 0.5 gives wrong pixels, and no error, for sequential pictures whose components have scans of their own.
+    let scans = file.segments.iter().filter(|s| s.marker == marker::SOS).count();
+    if frame.marker != 0xc2 && scans > 1 {
+        return Err(
+            Error::unsupported(ID, "a sequential picture in several scans is not decoded").at_place("SOS")
+        );
+    }
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     // A progressive picture is held as 16-bit coefficients while it is decoded.
     let bytes = frame.components.len() as u64 * if frame.marker == 0xc2 { 3 } else { 1 };

@@ -13,11 +13,18 @@ struct Kind {
     color: ColorType,
     sampling: SamplingFactor,
     progressive: bool,
+    /// Huffman tables of its own; a sequential picture then has a scan for each component.
+    optimised: bool,
     quality: u8,
 }
 
-const PLAIN: Kind =
-    Kind { color: ColorType::Rgb, sampling: SamplingFactor::F_2_2, progressive: false, quality: 88 };
+const PLAIN: Kind = Kind {
+    color: ColorType::Rgb,
+    sampling: SamplingFactor::F_2_2,
+    progressive: false,
+    optimised: false,
+    quality: 88,
+};
 
 fn file(kind: Kind, width: u16, height: u16) -> Vec<u8> {
     let channels = match kind.color {
@@ -34,6 +41,7 @@ fn file(kind: Kind, width: u16, height: u16) -> Vec<u8> {
     let mut encoder = Encoder::new(&mut out, kind.quality);
     encoder.set_sampling_factor(kind.sampling);
     encoder.set_progressive(kind.progressive);
+    encoder.set_optimized_huffman_tables(kind.optimised);
     encoder.encode(&samples, width, height, kind.color).unwrap();
     out
 }
@@ -209,6 +217,24 @@ fn custom_tables_are_written_again_in_their_order() {
     };
     assert_eq!(first(&out), first(&bytes));
     assert_eq!(first(&out)[1..4], [1, 2, 9]);
+}
+
+/// The sample picture: 4:2:0, one scan, Huffman tables of its own.
+#[test]
+fn own_tables_of_the_source_still_give_one_scan_and_a_label_that_is_found() {
+    let bytes = include_bytes!("../../../../samples/photo.jpg");
+    let scans = |b: &[u8]| walked(b).segments.iter().filter(|s| s.marker == marker::SOS).count();
+    assert_eq!(scans(bytes), 1);
+    let (out, placed) = render(bytes, &[label()]);
+    assert_eq!(scans(&out), 1);
+    assert_eq!(state(&out, &record(&placed)), State::Present);
+}
+
+#[test]
+fn separate_scans_are_refused_instead_of_decoded_wrongly() {
+    let bytes = file(Kind { optimised: true, ..PLAIN }, 64, 48);
+    let e = decode::decode(&bytes.as_slice(), &walked(&bytes), &Limits::default()).unwrap_err();
+    assert!(e.to_string().contains("several scans"), "{e}");
 }
 
 #[test]

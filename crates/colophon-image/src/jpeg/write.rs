@@ -78,10 +78,14 @@ fn encode(source: &dyn Source, file: &File, raster: &Raster, transform: Transfor
     encoder.set_sampling_factor(sampling(file, transform));
     // What decoders reverse by smooth interpolation, and what other encoders do.
     encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    if file.frame.marker == 0xc2 {
+    let progressive = file.frame.marker == 0xc2;
+    if progressive {
         encoder.set_progressive(true);
     }
-    encoder.set_optimized_huffman_tables(optimised(source, file)?);
+    // With tables of its own the encoder writes a scan for each component of a sequential picture, which `decode`
+    // refuses and other readers meet rarely. One interleaved scan with the standard tables is a few percent larger.
+    let one_scan = progressive || transform == Transform::Grey;
+    encoder.set_optimized_huffman_tables(one_scan && optimised(source, file)?);
     if let Some(interval) = restart_interval(source, file)? {
         encoder.set_restart_interval(interval);
     }
@@ -136,7 +140,10 @@ fn sampling(file: &File, transform: Transform) -> SamplingFactor {
         )
     };
     match transform {
-        Transform::Ycc | Transform::Ycck => ratio().unwrap_or(SamplingFactor::F_1_1),
+        // Ratios of four cannot be interleaved by the encoder; full chroma loses nothing.
+        Transform::Ycc | Transform::Ycck => ratio()
+            .filter(|f| !matches!(f, SamplingFactor::F_4_1 | SamplingFactor::F_4_2))
+            .unwrap_or(SamplingFactor::F_1_1),
         _ => SamplingFactor::F_1_1,
     }
 }
