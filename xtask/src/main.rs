@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["colophon-metadata", "colophon-policy", "colophon-c2pa"],
     &["colophon-text", "colophon-image", "colophon-audio", "colophon-video", "colophon-document"],
     &["colophon"],
-    &["colophon-cli", "xtask"],
+    &["colophon-cli", "colophon-tokenmark-capi", "xtask"],
 ];
 
 fn main() -> ExitCode {
