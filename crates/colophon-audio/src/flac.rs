@@ -65,6 +65,10 @@ impl Format for Flac {
         }
     }
 
+    fn score_in(&self, head: &[u8], source: &dyn Source) -> u8 {
+        self.score(tag::head_behind(head, source).as_deref().unwrap_or(head))
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let stream = open(source, limits)?;
         let info = stream.info;

@@ -73,6 +73,10 @@ impl Format for Mp3 {
         }
     }
 
+    fn score_in(&self, head: &[u8], source: &dyn Source) -> u8 {
+        self.score(tag::head_behind(head, source).as_deref().unwrap_or(head))
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let file = Mp3File::open(source, limits)?;
         let mut notes = file.tag.iter().flat_map(|t| t.notes.clone()).collect::<Vec<_>>();

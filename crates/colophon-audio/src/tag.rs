@@ -1,7 +1,7 @@
 //! ID3v2 tags as metadata slots, for MP3 and for tags in front of other formats.
 
 use colophon_container::id3::{self, Change, Content, Tag};
-use colophon_core::{Entry, Patch, Result, Slot};
+use colophon_core::{Entry, Patch, Result, Slot, Source};
 
 /// Media type of a manifest (C2PA 2.1, A.3.3), and the one it had before.
 const C2PA: &str = "application/c2pa";
@@ -14,6 +14,14 @@ pub(crate) fn end(head: &[u8]) -> Option<usize> {
     let &[b'I', b'D', b'3', _, _, flags, a, b, c, d] = head.first_chunk::<10>()? else { return None };
     let size = [a, b, c, d].iter().fold(0_usize, |n, b| (n << 7) | usize::from(b & 0x7f));
     Some(size + 10 + if flags & 0x10 != 0 { 10 } else { 0 })
+}
+
+/// The head of a file as it would be with an empty tag, when the tag it begins with is longer than `head`.
+pub(crate) fn head_behind(head: &[u8], source: &dyn Source) -> Option<Vec<u8>> {
+    let at = end(head).filter(|at| *at >= head.len())?;
+    let mut shown = b"ID3\x04\0\0\0\0\0\0".to_vec();
+    shown.extend_from_slice(&source.bytes_up_to(at as u64, head.len() as u64).ok()?);
+    Some(shown)
 }
 
 /// Every value of a tag that may hold a mark.

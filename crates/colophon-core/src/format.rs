@@ -234,6 +234,13 @@ pub trait Format: Send + Sync {
         if self.info().magic.iter().any(hit) { 90 } else { 0 }
     }
 
+    /// [`Format::score`] with the whole file at hand, for formats whose own bytes may stand behind a long foreign tag.
+    /// Reading errors count as no answer.
+    fn score_in(&self, head: &[u8], source: &dyn Source) -> u8 {
+        let _ = source;
+        self.score(head)
+    }
+
     /// Walks the container: checks its structure, lists metadata, media ranges and properties.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! All formats and marks a program knows.
 
-use crate::{Format, Mark, Media};
+use crate::{Format, Mark, Media, Result, Source};
+
+/// First bytes of a file that formats are asked about.
+const HEAD: u64 = 4096;
 
 /// The formats and marks a program knows, in the order they were registered.
 #[derive(Clone, Default)]
@@ -56,9 +59,26 @@ impl Registry {
     /// The format of a file from its first bytes (4 KiB are enough). Content decides; a hint, which is a file
     /// name, an extension or a media type, only breaks ties between scores of at most 30: text has no magic.
     pub fn probe(&self, head: &[u8], hint: Option<&str>) -> Option<&'static dyn Format> {
+        self.best(hint, |format| format.score(head))
+    }
+
+    /// [`Registry::probe`] with the whole file at hand: formats may look behind a tag that fills the first bytes.
+    ///
+    /// # Errors
+    /// Reading errors.
+    pub fn probe_source(
+        &self,
+        source: &dyn Source,
+        hint: Option<&str>,
+    ) -> Result<Option<&'static dyn Format>> {
+        let head = source.bytes_up_to(0, HEAD)?;
+        Ok(self.best(hint, |format| format.score_in(&head, source)))
+    }
+
+    fn best(&self, hint: Option<&str>, score: impl Fn(&dyn Format) -> u8) -> Option<&'static dyn Format> {
         let mut best: Option<(u8, &'static dyn Format)> = None;
         for format in &self.formats {
-            let mut score = format.score(head);
+            let mut score = score(*format);
             if (1..=30).contains(&score) && hint.is_some_and(|h| hinted(*format, h)) {
                 score += 30;
             }

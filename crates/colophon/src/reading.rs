@@ -59,8 +59,7 @@ impl Opened {
         if input.is_empty() {
             return Err(Error::new(ErrorKind::Malformed, "the input is empty"));
         }
-        let head = input.bytes_up_to(0, 4096)?;
-        let format = registry().probe(&head, options.hint.as_deref()).ok_or_else(|| {
+        let format = registry().probe_source(input, options.hint.as_deref())?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Unsupported,
                 "the format is not known: no signature of a known format was found",

@@ -165,6 +165,23 @@ fn conformance() {
 }
 
 #[test]
+fn a_stream_behind_a_tag_longer_than_the_head_is_told_from_mp3_without_a_name() {
+    let stream = flac(&programme(1, 16, 16_000, 0.2), 1, 16, 16_000, &[]);
+    let registry = colophon_core::Registry::new().with_formats(crate::FORMATS);
+    for size in [100_usize, 4080, 4086, 4087, 60_000] {
+        let mut file = b"ID3\x04\0\0".to_vec();
+        file.extend([21, 14, 7, 0].map(|shift| (size >> shift) as u8 & 0x7f));
+        file.resize(file.len() + size, 0);
+        file.extend(&stream);
+        let found = registry.probe_source(&file, None).unwrap().map(|f| f.info().id);
+        assert_eq!(found, Some("flac"), "a tag of {size} bytes");
+        let mut mp3 = file[..10 + size].to_vec();
+        mp3.extend(include_bytes!("../../tests/data/programme-24k-mono.mp3"));
+        assert_eq!(registry.probe_source(&mp3, Some("x.flac")).unwrap().map(|f| f.info().id), Some("mp3"));
+    }
+}
+
+#[test]
 fn samples_come_out_as_they_went_in() {
     for (channels, bits, rate) in
         [(1, 8, 8000), (2, 16, 44_100), (6, 24, 48_000), (2, 24, 96_000), (1, 12, 16_000)]
