@@ -24,8 +24,8 @@ const HOP_S: f32 = 0.005;
 const PURITY: f32 = 0.6;
 /// How far the pitch may wander inside a tone, as a ratio.
 const WANDER: f32 = 0.025;
-/// Standard deviation of the level inside a tone, in decibels.
-const UNSTEADY_DB: f32 = 1.5;
+/// Standard deviation of the level inside a tone, in decibels: our own watermark over a label moves it by up to 1.7.
+const UNSTEADY_DB: f32 = 2.5;
 /// By how much the level at the pitch must be lower just before a tone, in decibels.
 const GAP_DB: f32 = 12.0;
 /// How far the tones of one label may differ in level, in decibels, and in pitch, as a ratio.
