@@ -5,13 +5,15 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::analysis::{BandMap, Bands, Hops, hann};
+use super::analysis::{BandMap, Bands, Hops};
 use super::gains::GainPlanner;
 use super::layout::{BINS, FFT, HOP, HOPS_PER_ROW, RATE};
-use super::resample::Resampler;
+use super::resample::{Resampler, bessel_i0};
 
 /// Samples at 16 kHz between two synthesis frames.
 const STRIDE: usize = FFT / 2;
+/// Shape of the synthesis window, see [`window`].
+const WINDOW_ALPHA: f64 = 2.75;
 /// Synthesis frames per row.
 const FRAMES_PER_ROW: usize = HOPS_PER_ROW * HOP / STRIDE;
 
@@ -161,6 +163,21 @@ impl Engine {
     }
 }
 
+/// Window of analysis and synthesis: Kaiser–Bessel derived (Princen and Bradley's condition holds, so frames of gain 1
+/// would add up to the sound itself). Beside the bins that are changed it falls off faster than the root of a Hann
+/// window: 100 Hz below the lowest band the change is 60 dB down.
+fn window() -> Arc<[f32]> {
+    let mut sums = Vec::with_capacity(STRIDE + 1);
+    let mut sum = 0.0f64;
+    for n in 0..=STRIDE {
+        let at = 2.0 * n as f64 / STRIDE as f64 - 1.0;
+        sum += bessel_i0(std::f64::consts::PI * WINDOW_ALPHA * (1.0 - at * at).max(0.0).sqrt());
+        sums.push(sum);
+    }
+    let rise = sums.iter().take(STRIDE).map(|part| (part / sum).sqrt() as f32);
+    rise.clone().chain(rise.rev()).collect()
+}
+
 /// Decibels per band → factor less one per bin.
 fn linear(map: &BandMap, row: &Bands) -> Vec<f32> {
     let mut bins = vec![0.0; BINS];
@@ -211,8 +228,7 @@ impl Synthesis {
         Self {
             forward,
             backward,
-            // The inverse transform multiplies by the length.
-            window: hann().into_iter().map(f32::sqrt).collect(),
+            window: window(),
             input: std::iter::repeat_n(0.0, STRIDE).collect(),
             tail: vec![0.0; STRIDE],
             frame: vec![0.0; FFT],
@@ -237,6 +253,7 @@ impl Synthesis {
         // zero there exclude.
         let there = self.forward.process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
         for (bin, gain) in self.spectrum.iter_mut().zip(gains) {
+            // The inverse transform multiplies by the length.
             *bin *= *gain / FFT as f32;
         }
         let back = self.backward.process_with_scratch(&mut self.spectrum, &mut self.frame, &mut self.scratch);
@@ -289,6 +306,15 @@ mod tests {
         assert_eq!(whole, change(44_100, 2, &input, 313));
         for len in [0, 1, 255, 256, 257, 5000] {
             assert_eq!(change(16_000, 1, &input[..len], 100).len(), len);
+        }
+    }
+
+    #[test]
+    fn overlapping_windows_add_up_to_one() {
+        let window = window();
+        assert_eq!(window.len(), FFT);
+        for (early, late) in window.iter().zip(&window[STRIDE..]) {
+            assert!((early * early + late * late - 1.0).abs() < 1e-6);
         }
     }
 
