@@ -4,7 +4,9 @@ mod mark;
 mod read;
 mod setup;
 
-pub(crate) use mark::{CornerArg, DeclarationArgs, KeyArgs, LabelArgs, MarkArgs, OnExisting, OriginArg};
+pub(crate) use mark::{
+    DeclarationArgs, KeyArgs, LabelArgs, MarkArgs, OnExisting, OriginArg, PlaceArg, StyleArg,
+};
 pub(crate) use read::{InputArgs, OutputFormat, Undetermined, VerifyArgs, WatermarkCommand};
 pub(crate) use setup::{DemoArgs, InitArgs, KeyCommand, ProfileCommand};
 

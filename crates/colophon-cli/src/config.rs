@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use colophon::{Declaration, Error, ErrorKind, Generator, Model, Origin};
+use colophon::{Declaration, Error, ErrorKind, Generator, LabelAt, LabelLook, Model, Origin};
 use serde::Deserialize;
 
 use crate::advice::Failure;
@@ -25,9 +25,27 @@ pub(crate) struct Config {
     pub(crate) trust: Vec<PathBuf>,
     /// Defaults of the declaration.
     pub(crate) declaration: Declaration,
+    /// Defaults of the label.
+    pub(crate) label: LabelConfig,
     /// Where it was found.
     #[serde(skip)]
     pub(crate) path: Option<PathBuf>,
+}
+
+/// The `[label]` table: what the `--label-*` flags say, in the same units.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LabelConfig {
+    /// Corner or edge.
+    pub(crate) at: Option<LabelAt>,
+    /// How it is set off.
+    pub(crate) style: Option<LabelLook>,
+    /// Percent of the shortest side.
+    pub(crate) margin: Option<f32>,
+    /// Percent.
+    pub(crate) opacity: Option<f32>,
+    /// Percent of the shortest side.
+    pub(crate) height: Option<f32>,
 }
 
 impl Config {

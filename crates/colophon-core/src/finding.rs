@@ -78,6 +78,8 @@ pub enum Why {
     TooShort,
     /// Too small to say anything.
     TooSmall,
+    /// Something is there, too blurred or too damaged to tell what.
+    Unclear,
     /// A limit was reached.
     Limit,
     /// The content could not be decoded.

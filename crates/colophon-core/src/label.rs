@@ -3,19 +3,44 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A corner of a picture as shown.
+/// Where a label stands on a picture as shown. GB 45438-2025, 5.2 asks for an edge or a corner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Corner {
-    /// Upper left.
+pub enum LabelAt {
+    /// Upper left corner.
     TopLeft,
-    /// Upper right: the example place of the EU Code, and a corner in the sense of GB 45438 clause 5.2.
+    /// Middle of the upper edge.
+    Top,
+    /// Upper right corner: the example place of the EU Code, and a corner in the sense of GB 45438 clause 5.2.
     #[default]
     TopRight,
-    /// Lower left.
+    /// Middle of the left edge.
+    Left,
+    /// Middle of the right edge.
+    Right,
+    /// Lower left corner.
     BottomLeft,
-    /// Lower right.
+    /// Middle of the lower edge.
+    Bottom,
+    /// Lower right corner.
     BottomRight,
+    /// On a strip that is added below a still picture: nothing of the picture is covered.
+    Below,
+}
+
+/// How a label is set off from what is behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelLook {
+    /// White type on a translucent dark plate.
+    #[default]
+    Plate,
+    /// White type with a dark outline.
+    Outline,
+    /// What the background asks for: bare type where it is calm, a dark or a light plate elsewhere.
+    Adaptive,
+    /// A capsule in two parts: `AI`, and what was done (EU Code of Practice, Section 2). Needs words that begin with AI.
+    Pill,
 }
 
 /// Start or end of a text or a sound.
@@ -32,8 +57,15 @@ pub enum TextPosition {
 /// A label that is seen: on a picture, in the frames of a video, on a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VisibleSpec {
-    /// Which corner.
-    pub corner: Corner,
+    /// Which corner or edge.
+    pub at: LabelAt,
+    /// How it is set off from the picture.
+    pub look: LabelLook,
+    /// Free room between label and edge, as a share of the shortest side; the style's own when absent.
+    pub margin: Option<f32>,
+    /// Opacity of what carries the type, 0 to 1; the style's own when absent. Styles refuse what would fall below a
+    /// contrast of 4.5:1 (WCAG 2.2, 1.4.3).
+    pub opacity: Option<f32>,
     /// Ink height to aim at, as a share of the shortest side as shown.
     pub height: f32,
     /// Ink height that must not be fallen short of (GB 45438 clauses 5.2, 5.4: 0.05); 0 where no rule gives one.
@@ -42,6 +74,22 @@ pub struct VisibleSpec {
     pub duration_s: f64,
     /// For video: the duration that must not be fallen short of (GB 45438 clause 5.4: 2 s).
     pub min_duration_s: f64,
+}
+
+impl Default for VisibleSpec {
+    /// A plate in the upper right corner at 5.5 % of the shortest side, without a floor, for 2.5 s on video.
+    fn default() -> Self {
+        Self {
+            at: LabelAt::default(),
+            look: LabelLook::default(),
+            margin: None,
+            opacity: None,
+            height: 0.055,
+            min_height: 0.0,
+            duration_s: 2.5,
+            min_duration_s: 0.0,
+        }
+    }
 }
 
 /// A label that is heard.
@@ -118,7 +166,8 @@ pub struct LabelRecord {
     pub text: String,
     /// `visible`, `audible` or `written`.
     pub form: String,
-    /// Versioned rendering, for instance `plate.1` or `rhythm.1`: the same style always renders the same.
+    /// Versioned rendering, for instance `plate.1` or `rhythm.1`, with what departs from its defaults, for instance
+    /// `plate.1 dark 85%`: the same style always renders the same.
     pub style: String,
     /// The box of plate and text, for visible labels.
     #[serde(default, rename = "box", skip_serializing_if = "Option::is_none")]

@@ -43,7 +43,7 @@ pub use format::{
     Slot, SlotInfo,
 };
 pub use label::{
-    AudibleSpec, Canvas, Corner, LabelForm, LabelRecord, LabelSpec, PixelBox, Span, TextPosition,
+    AudibleSpec, Canvas, LabelAt, LabelForm, LabelLook, LabelRecord, LabelSpec, PixelBox, Span, TextPosition,
     VisibleSpec, WrittenSpec,
 };
 pub use limits::Limits;

@@ -1,6 +1,8 @@
 //! Labels and watermarks written into a decoded picture.
 
-use colophon_core::{Error, ErrorKind, LabelSpec, Placed, Result, SignalOp, WatermarkRecord, WatermarkSpec};
+use colophon_core::{
+    Error, ErrorKind, LabelAt, LabelForm, LabelSpec, Placed, Result, SignalOp, WatermarkRecord, WatermarkSpec,
+};
 use colophon_signal::key::MarkKey;
 
 use crate::blend::blend;
@@ -14,17 +16,25 @@ use crate::watermark::{self, EmbedOptions, SCHEME, Strength};
 /// `Unsupported` for operations that pictures do not have, and for pictures that cannot carry the mark; `Key` for a bad
 /// secret; `Usage` for an unknown strength; `Policy` for a label that cannot meet its rule.
 pub(crate) fn apply(id: &'static str, raster: &mut Raster, ops: &[SignalOp]) -> Result<Vec<Placed>> {
-    ops.iter()
-        .map(|op| match op {
-            SignalOp::Label(spec) => draw(id, raster, spec),
-            SignalOp::Watermark(spec) => mark(id, raster, spec),
-            _ => Err(Error::unsupported(id, "this operation is not known")),
-        })
-        .collect()
+    let mut placed: Vec<(usize, Placed)> = Vec::new();
+    // A strip changes the size of the picture, by which a watermark is laid out: strips come first.
+    let grows = |op: &SignalOp| matches!(op, SignalOp::Label(LabelSpec { form: LabelForm::Visible(v), .. }) if v.at == LabelAt::Below);
+    let order = ops.iter().enumerate().filter(|(_, op)| grows(op));
+    for (at, op) in order.chain(ops.iter().enumerate().filter(|(_, op)| !grows(op))) {
+        let done = match op {
+            SignalOp::Label(spec) => draw(id, raster, spec)?,
+            SignalOp::Watermark(spec) => mark(id, raster, spec)?,
+            _ => return Err(Error::unsupported(id, "this operation is not known")),
+        };
+        placed.push((at, done));
+    }
+    placed.sort_by_key(|(at, _)| *at);
+    Ok(placed.into_iter().map(|(_, p)| p).collect())
 }
 
 fn draw(id: &'static str, raster: &mut Raster, spec: &LabelSpec) -> Result<Placed> {
     let drawn = label::draw(id, spec, raster)?;
+    raster.extend(drawn.extend);
     blend(raster, &drawn.overlay);
     Ok(Placed::Label(drawn.record))
 }

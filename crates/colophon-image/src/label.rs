@@ -1,9 +1,9 @@
 //! The visible label: drawing it and finding it again.
 
 use colophon_core::{
-    Confidence, Error, LabelEvidence, LabelForm, LabelRecord, LabelSpec, Observation, Result, State,
+    Confidence, Error, LabelEvidence, LabelForm, LabelRecord, LabelSpec, Observation, PixelBox, Result, State,
 };
-use colophon_label::visible::{self, Drawn, Luma};
+use colophon_label::visible::{self, Backdrop, Drawn, Luma};
 
 use crate::raster::Raster;
 
@@ -15,7 +15,8 @@ pub(crate) fn draw(id: &'static str, spec: &LabelSpec, raster: &Raster) -> Resul
     let LabelForm::Visible(form) = &spec.form else {
         return Err(Error::unsupported(id, "a picture takes a visible label only"));
     };
-    visible::draw(&spec.text, form, raster.canvas()).map_err(|e| e.in_format(id))
+    let backdrop = |area: PixelBox| Backdrop::of(raster.levels(area));
+    visible::draw_on(&spec.text, form, raster.canvas(), &backdrop).map_err(|e| e.in_format(id))
 }
 
 /// Whether a recorded label is still there. `luma` is the brightness of the picture as shown.
@@ -44,7 +45,47 @@ pub(crate) fn check(record: &LabelRecord, raster: &Raster, luma: &[u8]) -> Obser
 /// The place in words.
 fn position(record: &LabelRecord) -> Option<String> {
     let (area, canvas) = record.area.zip(record.canvas)?;
-    let vertical = if area.y.saturating_add(area.height / 2) < canvas.height / 2 { "top" } else { "bottom" };
-    let horizontal = if area.x.saturating_add(area.width / 2) < canvas.width / 2 { "left" } else { "right" };
-    Some(format!("{vertical}-{horizontal} corner"))
+    if record.style.starts_with("strip.") {
+        return Some("strip below the picture".to_owned());
+    }
+    place(
+        (area.x as f32, area.y as f32, area.width as f32, area.height as f32),
+        (canvas.width as f32, canvas.height as f32),
+    )
+}
+
+/// A box (left, top, width, height) on a canvas in words: a corner, an edge, or inside.
+pub(crate) fn place((x, y, w, h): (f32, f32, f32, f32), (width, height): (f32, f32)) -> Option<String> {
+    // Near: within a tenth of the side from its end.
+    let near = |before: f32, len: f32, all: f32, low: &'static str, high: &'static str| {
+        let behind = all - before - len;
+        match () {
+            () if before <= behind && before <= 0.1 * all => Some(low),
+            () if behind < before && behind <= 0.1 * all => Some(high),
+            () => None,
+        }
+    };
+    let vertical = near(y, h, height, "top", "bottom");
+    let horizontal = near(x, w, width, "left", "right");
+    Some(match (vertical, horizontal) {
+        (Some(v), Some(h)) => format!("{v}-{h} corner"),
+        (Some(v), None) => format!("{v} edge"),
+        (None, Some(h)) => format!("{h} edge"),
+        (None, None) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gb45438_5_2_corners_and_edges_are_named_and_the_middle_is_neither() {
+        let canvas = (1000.0, 500.0);
+        let of = |x, y| place((x, y, 100.0, 40.0), canvas);
+        assert_eq!(of(880.0, 440.0).as_deref(), Some("bottom-right corner"));
+        assert_eq!(of(450.0, 10.0).as_deref(), Some("top edge"));
+        assert_eq!(of(10.0, 230.0).as_deref(), Some("left edge"));
+        assert_eq!(of(450.0, 230.0), None);
+    }
 }

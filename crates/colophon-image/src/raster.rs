@@ -1,6 +1,6 @@
 //! A decoded picture.
 
-use colophon_core::{Canvas, Error, Limits, Result};
+use colophon_core::{Canvas, Error, Limits, PixelBox, Result};
 
 use crate::watermark::{Pixels, PixelsMut, Samples as Marked, SamplesMut};
 
@@ -108,6 +108,31 @@ impl Raster {
             Samples::U16(s) => Samples::U16(move_pixels(s, channels, (w, h), (width, height), from)),
         };
         Self { width: width as u32, height: height as u32, samples, ..self }
+    }
+
+    /// Adds rows at the lower edge, empty until something is laid over them.
+    pub(crate) fn extend(&mut self, rows: u32) {
+        let more = rows as usize * self.width as usize * self.color.channels();
+        match &mut self.samples {
+            Samples::U8(s) => s.resize(s.len() + more, 0),
+            Samples::U16(s) => s.resize(s.len() + more, 0),
+        }
+        self.height += rows;
+    }
+
+    /// The brightness inside a box, as [`Raster::luma`] gives it, row by row; what reaches outside is left out.
+    pub(crate) fn levels(&self, area: PixelBox) -> impl Iterator<Item = u8> + '_ {
+        let (left, right) = (area.x.min(self.width), area.x.saturating_add(area.width).min(self.width));
+        let (top, bottom) = (area.y.min(self.height), area.y.saturating_add(area.height).min(self.height));
+        let channels = self.color.channels();
+        (top..bottom).flat_map(move |y| {
+            let at = |x: u32| (y as usize * self.width as usize + x as usize) * channels;
+            let range = at(left)..at(right);
+            match &self.samples {
+                Samples::U8(s) => luma(s.get(range).unwrap_or_default(), self.color, u32::from),
+                Samples::U16(s) => luma(s.get(range).unwrap_or_default(), self.color, |v| u32::from(v >> 8)),
+            }
+        })
     }
 
     /// Brightness, 8 bits a pixel (Rec. 601 weights), transparent parts over white.

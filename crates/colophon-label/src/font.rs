@@ -107,6 +107,28 @@ impl LabelFont {
         0.0
     }
 
+    /// The outline of a glyph with an em of `(x, y)` pixels, its origin at `(x, baseline)`.
+    pub(crate) fn outline_scaled(
+        &self,
+        glyph: GlyphId,
+        (x, y): (f32, f32),
+        (left, baseline): (f32, f32),
+    ) -> Option<OutlinedGlyph> {
+        let factor = self.outlines.height_unscaled() / self.units;
+        let scale = PxScale { x: x * factor, y: y * factor };
+        self.outlines.outline_glyph(glyph.with_scale_and_position(scale, point(left, baseline)))
+    }
+
+    /// Every character that has a glyph.
+    pub(crate) fn characters(&self) -> impl Iterator<Item = char> + '_ {
+        let tables = self.face.tables().cmap.into_iter().flat_map(|c| c.subtables.into_iter());
+        let mut all = std::collections::BTreeSet::new();
+        for table in tables.filter(ttf_parser::cmap::Subtable::is_unicode) {
+            table.codepoints(|c| all.extend(char::from_u32(c)));
+        }
+        all.into_iter()
+    }
+
     /// The outline of a glyph with `em` pixels to the em, its origin at `(x, baseline)`; `None` for a space.
     pub(crate) fn outline(&self, glyph: GlyphId, em: f32, x: f32, baseline: f32) -> Option<OutlinedGlyph> {
         // The scale of this rasteriser is the height from descender to ascender, not the em.

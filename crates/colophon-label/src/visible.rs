@@ -1,22 +1,32 @@
 //! The label as a picture: drawn once, drawn again from its record, and found again.
 //!
-//! [`draw`] sets the words on a plate in a corner and says what it placed; [`redraw`] gives the same pixels from the
-//! record; [`check`] looks whether they stand in a picture. Rules: the ink height is at least the share of the shortest
-//! side that the profile asks for (GB 45438-2025, 5.2 and 5.4), the contrast at least 4.5:1 on any background (WCAG
-//! 2.2, 1.4.3; neither standard gives a number).
+//! [`draw`] sets the words in a corner, at an edge or on a strip below and says what it placed; [`redraw`] gives the same
+//! pixels from the record; [`check`] looks whether they stand in a picture. Rules: the ink height is at least the share
+//! of the shortest side that the profile asks for (GB 45438-2025, 5.2 and 5.4), the contrast at least 4.5:1 on any
+//! background (WCAG 2.2, 1.4.3; neither standard gives a number).
 
+mod backdrop;
 mod check;
 mod layout;
+mod outline;
+mod pill;
 mod plate;
+mod style;
 
-use colophon_core::{Canvas, Corner, Error, ErrorKind, LabelRecord, PixelBox, Result, VisibleSpec};
+use colophon_core::{
+    Canvas, Error, ErrorKind, LabelAt, LabelLook, LabelRecord, PixelBox, Result, VisibleSpec,
+};
 
+pub use self::backdrop::Backdrop;
 pub use self::check::{LabelCheck, Luma, check};
-use self::layout::{Block, Setter};
+use self::layout::Setter;
+use self::style::{Arranged, Kind, Style};
 use crate::font::LabelFont;
 
-/// Share of the width above which a label wraps, and then shrinks towards its floor.
+/// Share of the width above which a label in a corner wraps, and then shrinks towards its floor.
 const WIDE: f32 = 0.3;
+/// The same for the middle of the upper and the lower edge.
+const WIDE_EDGE: f32 = 0.6;
 /// Lines a label wraps to before it shrinks.
 const WRAP: usize = 2;
 /// How far a label shrinks below its aim for being wide alone.
@@ -31,10 +41,12 @@ const MAX_PIXELS: u64 = 1 << 28;
 /// A drawn label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawn {
-    /// What was placed: enough for [`redraw`] and [`check`].
+    /// What was placed: enough for [`redraw`] and [`check`]. Its canvas has the rows of a strip already.
     pub record: LabelRecord,
     /// Its pixels.
     pub overlay: Overlay,
+    /// Rows by which the picture grows at its lower edge, for a label on a strip. The overlay covers them.
+    pub extend: u32,
 }
 
 /// Pixels to be laid over a picture.
@@ -52,7 +64,8 @@ pub struct Overlay {
     pub rgba: Vec<u8>,
 }
 
-/// Draws a label for a picture of the given size as shown.
+/// Draws a label for a picture of the given size as shown, without a look at the picture: an adaptive label becomes a
+/// dark plate.
 ///
 /// The ink is at least `ceil(spec.min_height × shortest side)` pixels high, and `spec.height` of it where that fits. A
 /// label wider than 30 % of the picture wraps to two lines first, then shrinks towards the floor; on canvases too
@@ -60,23 +73,73 @@ pub struct Overlay {
 ///
 /// # Errors
 /// `Policy` when the canvas cannot carry the label at the height that the rule or the eye needs; `Usage` for texts
-/// that are empty, too long, or hold a character without a glyph, and for heights outside 0 to 0.5.
+/// that are empty, too long, or hold a character without a glyph, for heights outside 0 to 0.5, for opacities below
+/// what the contrast needs, and for a pill whose words do not begin with AI.
 pub fn draw(text: &str, spec: &VisibleSpec, canvas: Canvas) -> Result<Drawn> {
+    draw_on(text, spec, canvas, &|_| None)
+}
+
+/// [`draw`] with a look at the picture: `backdrop` says how bright it is inside a box.
+///
+/// # Errors
+/// As [`draw`].
+pub fn draw_on(
+    text: &str,
+    spec: &VisibleSpec,
+    canvas: Canvas,
+    backdrop: &dyn Fn(PixelBox) -> Option<Backdrop>,
+) -> Result<Drawn> {
     let font = LabelFont::bundled()?;
-    let setter = Setter::new(&font, text)?;
-    let set = fit(&setter, spec, canvas)?;
+    if spec.margin.is_some_and(|m| !(0.0..=0.4).contains(&m)) {
+        return Err(Error::new(ErrorKind::Usage, "a label margin is 0 to 0.4 of the shortest side"));
+    }
+    let below = spec.at == LabelAt::Below;
+    let style = match (spec.look, below) {
+        (LabelLook::Adaptive, true) => {
+            let rows = (canvas.height / 16).max(1);
+            let edge = PixelBox { x: 0, y: canvas.height - rows, width: canvas.width, height: rows };
+            Style::new(Kind::Strip, backdrop(edge).is_some_and(|b| b.mean >= 128))
+        }
+        (_, true) => Style::new(Kind::Strip, false),
+        (LabelLook::Plate | LabelLook::Adaptive, _) => {
+            Style::new(Kind::Plate, false).with_opacity(spec.opacity)?
+        }
+        (LabelLook::Outline, _) => Style::new(Kind::Outline, false).with_opacity(spec.opacity)?,
+        (LabelLook::Pill, _) => Style::new(Kind::Pill, false).with_opacity(spec.opacity)?,
+    };
+    let mut set = if below {
+        fit_below(&font, text, style, spec, canvas)?
+    } else {
+        fit(&Composer::new(&font, text, style)?, spec, canvas)?
+    };
+    let mut canvas = canvas;
+    let mut extend = 0;
+    if below {
+        extend = set.arranged.height;
+        canvas.height = canvas.height.saturating_add(extend);
+    }
+    if spec.look == LabelLook::Adaptive
+        && !below
+        && let Some(seen) = backdrop(place(spec, &set, canvas))
+    {
+        // The choice is made for the place of the plate; bare type takes less room around it.
+        let style = backdrop::choose(seen, spec.opacity)?;
+        if style != set.style {
+            set = fit(&Composer::new(&font, text, style)?, spec, canvas)?;
+        }
+    }
+    let area = place(spec, &set, canvas);
     let record = LabelRecord {
         text: text.trim().to_owned(),
         form: "visible".to_owned(),
-        style: plate::STYLE.to_owned(),
-        area: Some(place(spec.corner, &set, canvas)),
+        style: set.style.id(),
+        area: Some(area),
         canvas: Some(canvas),
         ink_height: Some(set.ink as f32),
         span: None,
         position: None,
     };
-    let overlay = paint(&font, &set, place(spec.corner, &set, canvas));
-    Ok(Drawn { record, overlay })
+    Ok(Drawn { record, overlay: paint(&font, &set, area), extend })
 }
 
 /// Draws a recorded label again: the same pixels as [`draw`] gave.
@@ -90,41 +153,88 @@ pub fn redraw(record: &LabelRecord) -> Result<Overlay> {
     Ok(paint(&font, &set, area))
 }
 
-/// A text set at one size in a number of lines.
+/// A text set at one size in a number of lines, in one style.
 struct Set {
-    block: Block,
+    style: Style,
+    arranged: Arranged,
     /// Measured ink height.
     ink: u32,
-    width: u32,
-    height: u32,
+    /// The glyph whose ink it is.
+    reference: ab_glyph::GlyphId,
 }
 
-/// Sets the text at a size from [`Setter::em_for`].
-fn set(setter: &Setter<'_>, (em, ink): (f32, u32), lines: usize) -> Option<Set> {
-    let block = setter.set(em, lines)?;
-    let (width, height) = plate::size(&block);
-    (u64::from(width) * u64::from(height) <= MAX_PIXELS).then_some(Set { block, ink, width, height })
+/// A text that can be set in several sizes and lines, in one style.
+struct Composer<'a> {
+    style: Style,
+    /// All of it: decides about sizes.
+    whole: Setter<'a>,
+    /// What the style sets side by side.
+    parts: Vec<Setter<'a>>,
+}
+
+impl<'a> Composer<'a> {
+    /// # Errors
+    /// `Usage` for texts that cannot be set.
+    fn new(font: &'a LabelFont, text: &str, style: Style) -> Result<Self> {
+        let whole = Setter::new(font, text)?;
+        let parts = if style.kind == Kind::Pill {
+            let (first, rest) = pill::parts(text)?;
+            let mut parts = vec![Setter::new(font, first)?];
+            if !rest.is_empty() {
+                parts.push(Setter::new(font, &rest)?);
+            }
+            parts
+        } else {
+            vec![Setter::new(font, text)?]
+        };
+        Ok(Self { style, whole, parts })
+    }
+
+    fn max_lines(&self) -> usize {
+        self.parts.last().map_or(1, Setter::max_lines)
+    }
+
+    /// Sets the text at a size from [`Setter::em_for`], the last part in `lines` lines.
+    fn set(&self, (em, ink): (f32, u32), lines: usize, canvas_width: u32) -> Option<Set> {
+        let last = self.parts.len().checked_sub(1)?;
+        let blocks: Option<Vec<_>> = self
+            .parts
+            .iter()
+            .enumerate()
+            .map(|(i, p)| p.set(em, if i == last { lines } else { 1 }))
+            .collect();
+        let arranged = self.style.arrange(&blocks?, canvas_width)?;
+        let small = u64::from(arranged.width) * u64::from(arranged.height) <= MAX_PIXELS;
+        small.then(|| Set { style: self.style, arranged, ink, reference: self.whole.reference() })
+    }
 }
 
 /// Finds size and number of lines.
-fn fit(setter: &Setter<'_>, spec: &VisibleSpec, canvas: Canvas) -> Result<Set> {
+fn fit(composer: &Composer<'_>, spec: &VisibleSpec, canvas: Canvas) -> Result<Set> {
     for share in [spec.height, spec.min_height] {
         if !(0.0..=0.5).contains(&share) {
             let text = format!("a label height of {share} of the shortest side is out of range (0 to 0.5)");
             return Err(Error::new(ErrorKind::Usage, text));
         }
     }
+    let setter = &composer.whole;
     let short = canvas.width.min(canvas.height);
     let pick = |(cjk, capitals)| if setter.cjk { cjk } else { capitals };
-    let floor = share_of(spec.min_height, short).max(pick(READABLE));
+    let floor = with_reserve(share_of(spec.min_height, short)).max(pick(READABLE));
     let aim = share_of(spec.height, short).max(floor).max(pick(COMFORTABLE));
     let modest = floor.max((SHRINK * aim as f32).ceil() as u32).min(aim);
-    let fits = |s: &Set| s.width <= canvas.width && s.height <= canvas.height;
-    let narrow = |s: &Set| fits(s) && s.width as f32 <= WIDE * canvas.width as f32;
+    let fits = |s: &Set| s.arranged.width <= canvas.width && s.arranged.height <= canvas.height;
+    let wide = match spec.at {
+        LabelAt::Top | LabelAt::Bottom => WIDE_EDGE,
+        // A strip takes the whole width.
+        LabelAt::Below => 1.0,
+        _ => WIDE,
+    };
+    let narrow = |s: &Set| fits(s) && s.arranged.width as f32 <= wide * canvas.width as f32;
 
-    let most = setter.max_lines();
+    let most = composer.max_lines();
     let wrapped = |size: (f32, u32), accept: &dyn Fn(&Set) -> bool, lines: usize| {
-        (1..=lines.min(most)).find_map(|n| set(setter, size, n).filter(accept))
+        (1..=lines.min(most)).find_map(|n| composer.set(size, n, canvas.width).filter(accept))
     };
     if let Some(s) = steps(aim, modest).find_map(|ink| wrapped(setter.em_for(ink), &narrow, WRAP)) {
         return Ok(s);
@@ -132,7 +242,8 @@ fn fit(setter: &Setter<'_>, spec: &VisibleSpec, canvas: Canvas) -> Result<Set> {
     // It cannot be narrow: as small as modesty allows in two lines, or whatever fits at all.
     let wrap_first = |ink: u32| {
         let size = setter.em_for(ink);
-        set(setter, size, WRAP.min(most)).filter(&fits).or_else(|| wrapped(size, &fits, layout::MAX_LINES))
+        let two = composer.set(size, WRAP.min(most), canvas.width).filter(&fits);
+        two.or_else(|| wrapped(size, &fits, layout::MAX_LINES))
     };
     if let Some(s) = steps(modest, floor).find_map(wrap_first) {
         return Ok(s);
@@ -146,9 +257,30 @@ fn fit(setter: &Setter<'_>, spec: &VisibleSpec, canvas: Canvas) -> Result<Set> {
     ))
 }
 
+/// [`fit`] for a strip: the picture it is measured against grows by the strip itself.
+fn fit_below(font: &LabelFont, text: &str, style: Style, spec: &VisibleSpec, canvas: Canvas) -> Result<Set> {
+    let composer = Composer::new(font, text, style)?;
+    let mut height = canvas.height;
+    for _ in 0..32 {
+        let set = fit(&composer, spec, Canvas { height, ..canvas })?;
+        let grown = canvas.height.saturating_add(set.arranged.height);
+        if set.ink >= share_of(spec.min_height, grown.min(canvas.width)) {
+            return Ok(set);
+        }
+        height = grown;
+    }
+    Err(Error::new(ErrorKind::Policy, "the strip below grows without reaching the height of the rule"))
+}
+
 /// Pixels that are at least `share` of `short`. The small allowance keeps 0.05 × 100 at 5 in binary fractions.
 fn share_of(share: f32, short: u32) -> u32 {
     (f64::from(share) * f64::from(short) - 1e-4).ceil().max(1.0) as u32
+}
+
+/// A height that is still reached when it is measured in a picture that was scaled or compressed: edges of letters are
+/// found to half a pixel.
+fn with_reserve(ink: u32) -> u32 {
+    if ink <= 1 { ink } else { ink + (ink / 25).max(1) }
 }
 
 /// Ink heights from `from` down to `to`, five per cent apart, both ends included.
@@ -159,37 +291,44 @@ fn steps(from: u32, to: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-fn place(corner: Corner, set: &Set, canvas: Canvas) -> PixelBox {
-    let free = (canvas.width.saturating_sub(set.width), canvas.height.saturating_sub(set.height));
-    let margin = (plate::MARGIN * set.block.em).round() as u32;
-    let (mx, my) = (margin.min(free.0 / 2), margin.min(free.1 / 2));
-    let (left, top) = match corner {
-        Corner::TopLeft => (true, true),
-        Corner::TopRight => (false, true),
-        Corner::BottomLeft => (true, false),
-        Corner::BottomRight => (false, false),
+fn place(spec: &VisibleSpec, set: &Set, canvas: Canvas) -> PixelBox {
+    let (width, height) = (set.arranged.width, set.arranged.height);
+    let free = (canvas.width.saturating_sub(width), canvas.height.saturating_sub(height));
+    let margin = match spec.margin {
+        Some(share) => share * canvas.width.min(canvas.height) as f32,
+        None => set.style.margin() * set.arranged.em,
     };
-    PixelBox {
-        x: if left { mx } else { free.0 - mx },
-        y: if top { my } else { free.1 - my },
-        width: set.width,
-        height: set.height,
-    }
+    let margin = margin.round() as u32;
+    let (mx, my) = (margin.min(free.0 / 2), margin.min(free.1 / 2));
+    let (left, middle, right) = (mx, free.0 / 2, free.0 - mx);
+    let (top, centre, bottom) = (my, free.1 / 2, free.1 - my);
+    let (x, y) = match spec.at {
+        LabelAt::TopLeft => (left, top),
+        LabelAt::Top => (middle, top),
+        LabelAt::TopRight => (right, top),
+        LabelAt::Left => (left, centre),
+        LabelAt::Right => (right, centre),
+        LabelAt::BottomLeft => (left, bottom),
+        LabelAt::Bottom => (middle, bottom),
+        LabelAt::BottomRight => (right, bottom),
+        LabelAt::Below => (0, free.1),
+    };
+    PixelBox { x, y, width, height }
 }
 
 fn paint(font: &LabelFont, set: &Set, area: PixelBox) -> Overlay {
-    let mask = plate::type_mask(font, &set.block, set.width, set.height);
-    let rgba = plate::paint(&mask, set.block.em, set.width, set.height);
-    Overlay { x: area.x, y: area.y, width: set.width, height: set.height, rgba }
+    let mask = set.arranged.mask(font);
+    let rgba = set.style.paint(&set.arranged, &mask);
+    Overlay { x: area.x, y: area.y, width: area.width, height: area.height, rgba }
 }
 
 /// The setting that a record describes.
 fn recorded(font: &LabelFont, record: &LabelRecord) -> Result<(Set, PixelBox)> {
     let unusable = |kind, text: &str| Error::new(kind, format!("label record: {text}"));
-    if record.form != "visible" || record.style != plate::STYLE {
+    let style = Style::parse(&record.style).filter(|_| record.form == "visible").ok_or_else(|| {
         let text = format!("form {:?} in style {:?} is not drawn by this version", record.form, record.style);
-        return Err(unusable(ErrorKind::Unsupported, &text));
-    }
+        unusable(ErrorKind::Unsupported, &text)
+    })?;
     let (Some(area), Some(canvas), Some(ink)) = (record.area, record.canvas, record.ink_height) else {
         return Err(unusable(ErrorKind::Malformed, "box, canvas or ink height is missing"));
     };
@@ -203,11 +342,12 @@ fn recorded(font: &LabelFont, record: &LabelRecord) -> Result<(Set, PixelBox)> {
     if !(ink >= 1.0 && ink <= area.height as f32 && ink.fract() == 0.0) {
         return Err(unusable(ErrorKind::Malformed, "the ink height does not belong to the box"));
     }
-    let setter = Setter::new(font, &record.text)?;
-    let size = setter.em_for(ink as u32);
-    (1..=setter.max_lines())
+    let composer = Composer::new(font, &record.text, style)?;
+    let size = composer.whole.em_for(ink as u32);
+    (1..=composer.max_lines())
         .find_map(|lines| {
-            set(&setter, size, lines).filter(|s| (s.width, s.height) == (area.width, area.height))
+            let set = composer.set(size, lines, canvas.width);
+            set.filter(|s| (s.arranged.width, s.arranged.height) == (area.width, area.height))
         })
         .map(|s| (s, area))
         .ok_or_else(|| unusable(ErrorKind::Malformed, "the box does not belong to text and ink height"))

@@ -30,15 +30,70 @@ pub fn eu_ai(text: &str) -> bool {
     has_word(text, "AI", true)
 }
 
-/// Joins the wordings of several rules, each once: `AI生成 · AI GENERATED`.
+/// Joins the wordings of several rules, each part once: `AI生成 · AI GENERATED`. A lone `AI` goes where another part
+/// shows the capitals already.
 pub fn combined(words: &[&str]) -> String {
     let mut seen: Vec<&str> = Vec::new();
-    for w in words {
-        if !seen.contains(w) {
-            seen.push(w);
+    for part in words.iter().flat_map(|w| w.split(SEPARATOR)) {
+        if !seen.contains(&part) {
+            seen.push(part);
         }
     }
-    seen.join(" · ")
+    if seen.iter().any(|p| *p != "AI" && eu_ai(p)) {
+        seen.retain(|p| *p != "AI");
+    }
+    seen.join(SEPARATOR)
+}
+
+/// What stands between the wordings of several rules.
+pub const SEPARATOR: &str = " · ";
+
+/// Wordings by language: BCP 47 primary tag, for content made by a model, for content changed by one.
+///
+/// The EU Code (Section 2) asks for the capitals `AI` in every language; a national acronym may stand beside them.
+/// Bulgarian and Greek are missing: the label font has no Cyrillic and no Greek letters.
+const WORDINGS: &[(&str, &str, &str)] = &[
+    ("cs", "VYGENEROVÁNO AI", "UPRAVENO AI"),
+    ("da", "AI-GENERERET", "AI-ÆNDRET"),
+    ("de", "AI · KI-GENERIERT", "AI · KI-VERÄNDERT"),
+    ("en", "AI GENERATED", "AI MODIFIED"),
+    ("es", "AI · GENERADO CON IA", "AI · MODIFICADO CON IA"),
+    ("et", "AI · TEHISARU LOODUD", "AI · TEHISARU MUUDETUD"),
+    ("fi", "AI · TEKOÄLYN LUOMA", "AI · TEKOÄLYN MUOKKAAMA"),
+    ("fr", "AI · GÉNÉRÉ PAR IA", "AI · MODIFIÉ PAR IA"),
+    ("ga", "AI · GINTE LE IS", "AI · ATHRAITHE LE IS"),
+    ("hr", "AI · GENERIRALA UI", "AI · IZMIJENILA UI"),
+    ("hu", "AI · MI ÁLTAL GENERÁLT", "AI · MI ÁLTAL MÓDOSÍTOTT"),
+    ("it", "AI · GENERATO CON IA", "AI · MODIFICATO CON IA"),
+    ("ja", "AI生成", "AI加工"),
+    ("ko", "AI 생성", "AI 수정"),
+    ("lt", "AI · SUKURTA DI", "AI · PAKEISTA DI"),
+    ("lv", "AI · MI RADĪTS", "AI · MI PĀRVEIDOTS"),
+    ("mt", "AI · PRODOTT BL-IA", "AI · MODIFIKAT BL-IA"),
+    ("nl", "AI-GEGENEREERD", "AI-BEWERKT"),
+    ("pl", "WYGENEROWANE PRZEZ AI", "ZMIENIONE PRZEZ AI"),
+    ("pt", "AI · GERADO POR IA", "AI · MODIFICADO POR IA"),
+    ("ro", "AI · GENERAT DE IA", "AI · MODIFICAT DE IA"),
+    ("sk", "VYTVORENÉ AI", "UPRAVENÉ AI"),
+    ("sl", "AI · USTVARILA UI", "AI · SPREMENILA UI"),
+    ("sv", "AI-GENERERAT", "AI-ÄNDRAT"),
+    ("zh", "AI生成", "AI合成"),
+];
+/// The same for traditional characters, tags `zh-Hant`, `zh-TW`, `zh-HK` and `zh-MO`.
+const TRADITIONAL: (&str, &str) = ("AI生成", "AI修改");
+
+/// The words in a language (BCP 47), where there are any.
+pub fn localized(language: &str, modified: bool) -> Option<&'static str> {
+    let mut parts = language.split(['-', '_']);
+    let primary = parts.next()?.to_ascii_lowercase();
+    let traditional = primary == "zh"
+        && parts.any(|p| ["hant", "tw", "hk", "mo"].contains(&p.to_ascii_lowercase().as_str()));
+    let (generated, changed) = if traditional {
+        TRADITIONAL
+    } else {
+        WORDINGS.iter().find(|(tag, ..)| *tag == primary).map(|(_, g, c)| (*g, *c))?
+    };
+    Some(if modified { changed } else { generated })
 }
 
 /// Whether `word` stands in `text` with no Latin letter or digit at either side: MAIL holds no AI, `AI生成` does.
@@ -77,5 +132,22 @@ mod tests {
     #[test]
     fn two_wordings_join_once_each() {
         assert_eq!(combined(&["AI生成", "AI GENERATED", "AI生成"]), "AI生成 · AI GENERATED");
+        assert_eq!(combined(&["AI · GÉNÉRÉ PAR IA"]), "AI · GÉNÉRÉ PAR IA");
+        assert_eq!(combined(&["AI生成", "AI · GÉNÉRÉ PAR IA"]), "AI生成 · GÉNÉRÉ PAR IA");
+    }
+
+    #[test]
+    fn eu_code_section_2_every_language_shows_the_capitals_and_has_its_glyphs() {
+        for (tag, ..) in WORDINGS {
+            for modified in [false, true] {
+                let words = localized(tag, modified).unwrap();
+                assert!(eu_ai(words), "{tag}: {words}");
+                assert_eq!(crate::font::covers(words), Ok(()), "{tag}: {words}");
+            }
+        }
+        assert_eq!(localized("zh-Hant-TW", true), Some("AI修改"));
+        assert_eq!(localized("de-AT", false), Some("AI · KI-GENERIERT"));
+        assert_eq!(localized("", false), None);
+        assert_eq!(localized("bg", false), None);
     }
 }

@@ -1,11 +1,11 @@
 //! From profiles and a declaration to a plan: the strictest union.
 
 use colophon_core::{
-    AudibleSpec, Declaration, Error, ErrorKind, Existing, FormatInfo, LabelForm, LabelSpec, Media, Plan,
-    PlanNote, Result, SignalSupport, Slot, VisibleSpec, WrittenSpec,
+    AudibleSpec, Declaration, Error, ErrorKind, Existing, FormatInfo, LabelAt, LabelForm, LabelLook,
+    LabelSpec, Media, Origin, Plan, PlanNote, Result, SignalSupport, Slot, VisibleSpec, WrittenSpec,
 };
 
-use colophon_label::wording::{combined, gb45438_elements};
+use colophon_label::wording::{combined, gb45438_elements, localized};
 
 use crate::profile::{LabelDuty, Profile, VisibleWrite, WrittenWrite};
 
@@ -28,8 +28,14 @@ pub enum LabelChoice {
 pub struct Overrides {
     /// The label.
     pub label: LabelChoice,
-    /// The label's corner.
-    pub corner: Option<colophon_core::Corner>,
+    /// Where the label stands.
+    pub at: Option<LabelAt>,
+    /// How it is set off from the picture.
+    pub look: Option<LabelLook>,
+    /// Free room between label and edge, share of the shortest side.
+    pub margin: Option<f32>,
+    /// Opacity of what carries the type, 0 to 1.
+    pub opacity: Option<f32>,
     /// The label's ink height, share of the shortest side; never below a profile's floor.
     pub height: Option<f32>,
     /// The label's seconds, for video.
@@ -88,6 +94,15 @@ pub fn plan(
                 break;
             }
         }
+    }
+    if let Some(LabelSpec { form: LabelForm::Visible(v), .. }) = &plan.label
+        && v.at == LabelAt::Below
+        && format.media != Media::Image
+    {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "a label below stands on a strip, which only a picture gets",
+        ));
     }
     if plan.label.is_some() && format.signal != SignalSupport::Render {
         let why = format!("a label cannot be placed into {}", format.name);
@@ -148,7 +163,10 @@ fn label(
             let max_s = |f: fn(&VisibleWrite) -> f64| all.iter().map(|v| f(v)).fold(0.0, f64::max);
             let min_height = max(|v| v.min_height);
             let spec = VisibleSpec {
-                corner: over.corner.unwrap_or(last.corner),
+                at: over.at.unwrap_or(last.at),
+                look: over.look.unwrap_or(last.look),
+                margin: over.margin,
+                opacity: over.opacity,
                 height: over.height.unwrap_or_else(|| max(|v| v.height)).max(min_height),
                 min_height,
                 duration_s: over
@@ -157,7 +175,13 @@ fn label(
                     .max(max_s(|v| v.min_duration_s)),
                 min_duration_s: max_s(|v| v.min_duration_s),
             };
-            let words: Vec<&str> = all.iter().map(|v| v.text.of(declaration.origin)).collect();
+            let language = declaration.language.as_deref().unwrap_or_default();
+            let modified = declaration.origin != Origin::Generated;
+            let localized = localized(language, modified);
+            let words: Vec<&str> = all
+                .iter()
+                .map(|v| localized.filter(|_| v.localized).unwrap_or_else(|| v.text.of(declaration.origin)))
+                .collect();
             (combined(&words), LabelForm::Visible(spec))
         }
         Media::Text => {
@@ -205,7 +229,7 @@ mod tests {
         assert_eq!(label.text, "AI生成 · AI GENERATED");
         let LabelForm::Visible(v) = label.form else { panic!("not visible") };
         assert!(v.min_height >= 0.05 && v.height >= v.min_height);
-        assert_eq!(v.corner, colophon_core::Corner::TopRight);
+        assert_eq!(v.at, LabelAt::TopRight);
         assert!(plan.aigc && plan.manifest && plan.source_type);
     }
 
@@ -229,6 +253,18 @@ mod tests {
         let p = plan(&[find("cn").unwrap()], &PNG, &Declaration::default(), &over).unwrap();
         let Some(LabelSpec { form: LabelForm::Visible(v), .. }) = p.label else { panic!() };
         assert_eq!(v.height, 0.05);
+    }
+
+    #[test]
+    fn eu_code_section_2_words_follow_the_language_and_keep_the_capitals() {
+        let profiles = [find("cn").unwrap(), find("eu").unwrap()];
+        let words = |language: &str| {
+            let d = Declaration { language: Some(language.to_owned()), ..Declaration::default() };
+            plan(&profiles, &PNG, &d, &Overrides::default()).unwrap().label.unwrap().text
+        };
+        assert_eq!(words("fr-FR"), "AI生成 · GÉNÉRÉ PAR IA");
+        assert_eq!(words("zh-CN"), "AI生成");
+        assert_eq!(words("el"), "AI生成 · AI GENERATED");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use colophon_core::{Corner, Error, ErrorKind, Media, Origin, Result, TextPosition};
+use colophon_core::{Error, ErrorKind, LabelAt, LabelLook, Media, Origin, Result, TextPosition};
 use serde::{Deserialize, Serialize};
 
 /// The built-in profiles: id and text.
@@ -91,8 +91,14 @@ impl Wording {
 pub struct VisibleWrite {
     /// Words.
     pub text: Wording,
-    /// Corner.
-    pub corner: Corner,
+    /// The words follow the language of the content; `text` where there is no wording in it.
+    #[serde(default)]
+    pub localized: bool,
+    /// Corner or edge.
+    pub at: LabelAt,
+    /// How it is set off from the picture.
+    #[serde(default)]
+    pub look: LabelLook,
     /// Ink height aimed at, share of the shortest side.
     pub height: f32,
     /// Ink height never fallen short of.

@@ -38,11 +38,11 @@ mod registry;
 mod watermark;
 
 pub use colophon_core::{
-    AigcEvidence, Carrier, Confidence, Corner, Declaration, Error, ErrorKind, Evidence, Existing, Finding,
-    Format, FormatInfo, Generator, HardBinding, LabelEvidence, LabelForm, LabelRecord, LabelSpec, Limits,
-    ManifestEvidence, Mark, MarkInfo, MarkKind, Media, Model, Note, Observation, Origin, Outcome, Place,
-    Placed, Plan, PlanNote, Query, REPORT_SCHEMA, Record, Registry, RenderCx, Report, Result, SignalOp,
-    SignalSupport, Signer, Slot, SlotInfo, Source, Stage, State, Subject, Tools, Trust, Verdict,
+    AigcEvidence, Carrier, Confidence, Declaration, Error, ErrorKind, Evidence, Existing, Finding, Format,
+    FormatInfo, Generator, HardBinding, LabelAt, LabelEvidence, LabelForm, LabelLook, LabelRecord, LabelSpec,
+    Limits, ManifestEvidence, Mark, MarkInfo, MarkKind, Media, Model, Note, Observation, Origin, Outcome,
+    Place, Placed, Plan, PlanNote, Query, REPORT_SCHEMA, Record, Registry, RenderCx, Report, Result,
+    SignalOp, SignalSupport, Signer, Slot, SlotInfo, Source, Stage, State, Subject, Tools, Trust, Verdict,
     WatermarkEvidence, WatermarkRecord, WatermarkSpec, Why, exit, sha256_hex,
 };
 pub use colophon_policy::{LabelChoice, Overrides, Profile, Rule};

@@ -119,9 +119,18 @@ pub(crate) struct LabelArgs {
     /// `auto`, `none`, or the words.
     #[arg(long, value_name = "WHAT", default_value = "auto")]
     pub(crate) label: String,
-    /// Corner of the label.
-    #[arg(long, value_name = "CORNER")]
-    pub(crate) label_at: Option<CornerArg>,
+    /// Corner or edge of the label; `below` adds a strip to a picture.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) label_at: Option<PlaceArg>,
+    /// How the label is set off from the picture.
+    #[arg(long, value_name = "STYLE")]
+    pub(crate) label_style: Option<StyleArg>,
+    /// Free room between label and edge, in percent of the shortest side.
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) label_margin: Option<f32>,
+    /// Opacity of what carries the type, in percent; refused where the contrast would fall below 4.5:1.
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) label_opacity: Option<f32>,
     /// Ink height in percent of the shortest side; never below a profile's floor.
     #[arg(long, value_name = "PERCENT")]
     pub(crate) label_height: Option<f32>,
@@ -153,11 +162,29 @@ pub(crate) enum OriginArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum CornerArg {
+pub(crate) enum PlaceArg {
     TopLeft,
+    Top,
     TopRight,
+    Left,
+    Right,
     BottomLeft,
+    Bottom,
     BottomRight,
+    /// On a strip added below the picture.
+    Below,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum StyleArg {
+    /// White type on a translucent dark plate.
+    Plate,
+    /// White type with a dark outline.
+    Outline,
+    /// What the background asks for.
+    Adaptive,
+    /// A capsule in two parts: AI, and what was done.
+    Pill,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

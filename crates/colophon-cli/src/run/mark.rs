@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use colophon::exit::Exit;
 use colophon::sign::CertifiedSigner;
 use colophon::{
-    Corner, Declaration, Existing, LabelChoice, Marked, Media, Options, Overrides, Profiles, Signer,
+    Declaration, Existing, LabelAt, LabelChoice, LabelLook, Marked, Media, Options, Overrides, Profiles,
+    Signer,
 };
 use serde_json::json;
 
 use super::batch;
 use crate::advice::Failure;
-use crate::args::{CornerArg, LabelArgs, MarkArgs, OnExisting};
-use crate::config::Config;
+use crate::args::{LabelArgs, MarkArgs, OnExisting, PlaceArg, StyleArg};
+use crate::config::{Config, LabelConfig};
 use crate::files::{self, Input};
 use crate::output::{human, json};
 use crate::signer;
@@ -21,7 +22,7 @@ pub(super) fn run(args: &MarkArgs) -> Result<Exit, Failure> {
     let config = Config::load()?;
     let profiles = profiles(&args.profile, &config)?;
     let declaration = config.declaration(&args.declaration)?;
-    let options = options(args)?;
+    let options = options(args, &config)?;
     let signer = if args.no_manifest { None } else { signer::load(&args.key, &config)? };
     let inputs = files::collect(&args.inputs, args.files_from.as_deref(), args.recursive)?;
     if inputs.is_empty() {
@@ -59,9 +60,9 @@ pub(super) fn profiles(named: &[String], config: &Config) -> Result<Profiles, Fa
     Ok(Profiles::named(&ids)?)
 }
 
-fn options(args: &MarkArgs) -> Result<Options, Failure> {
+fn options(args: &MarkArgs, config: &Config) -> Result<Options, Failure> {
     let mut options = super::options(&args.limit)?;
-    options.overrides = overrides(args)?;
+    options.overrides = overrides(args, &config.label)?;
     args.strength.name().clone_into(&mut options.watermark_strength);
     if let Some(uri) = &args.watermark_key {
         let secret = signer::secrets(std::slice::from_ref(uri))?;
@@ -73,10 +74,18 @@ fn options(args: &MarkArgs) -> Result<Options, Failure> {
     Ok(options)
 }
 
-fn overrides(args: &MarkArgs) -> Result<Overrides, Failure> {
-    let LabelArgs { label, label_at, label_height, label_duration } = &args.label;
-    if label_height.is_some_and(|h| !(h > 0.0 && h <= 50.0)) {
-        return Err(Failure::usage("--label-height is a percentage above 0 and up to 50"));
+fn overrides(args: &MarkArgs, config: &LabelConfig) -> Result<Overrides, Failure> {
+    let LabelArgs { label, label_at, label_style, label_margin, label_opacity, label_height, label_duration } =
+        &args.label;
+    let percent = |flag: Option<f32>, key: Option<f32>, name: &str, most: f32| match flag.or(key) {
+        Some(v) if !(v >= 0.0 && v <= most) => {
+            Err(Failure::usage(format!("--label-{name} is a percentage of at most {most}")))
+        }
+        v => Ok(v.map(|v| v / 100.0)),
+    };
+    let height = percent(*label_height, config.height, "height", 50.0)?;
+    if height == Some(0.0) {
+        return Err(Failure::usage("--label-height is a percentage above 0"));
     }
     if label_duration.is_some_and(|d| !(d > 0.0 && d.is_finite())) {
         return Err(Failure::usage("--label-duration is a number of seconds above 0"));
@@ -87,13 +96,11 @@ fn overrides(args: &MarkArgs) -> Result<Overrides, Failure> {
             "none" => LabelChoice::None,
             text => LabelChoice::Text(text.to_owned()),
         },
-        corner: label_at.map(|c| match c {
-            CornerArg::TopLeft => Corner::TopLeft,
-            CornerArg::TopRight => Corner::TopRight,
-            CornerArg::BottomLeft => Corner::BottomLeft,
-            CornerArg::BottomRight => Corner::BottomRight,
-        }),
-        height: label_height.map(|h| h / 100.0),
+        at: label_at.map(place).or(config.at),
+        look: label_style.map(look).or(config.style),
+        margin: percent(*label_margin, config.margin, "margin", 40.0)?,
+        opacity: percent(*label_opacity, config.opacity, "opacity", 100.0)?,
+        height,
         duration_s: *label_duration,
         no_watermark: args.no_watermark,
         no_manifest: args.no_manifest,
@@ -105,6 +112,29 @@ fn overrides(args: &MarkArgs) -> Result<Overrides, Failure> {
         allow_noncompliant: args.allow_noncompliant,
         watermark_unavailable: false,
     })
+}
+
+fn place(p: PlaceArg) -> LabelAt {
+    match p {
+        PlaceArg::TopLeft => LabelAt::TopLeft,
+        PlaceArg::Top => LabelAt::Top,
+        PlaceArg::TopRight => LabelAt::TopRight,
+        PlaceArg::Left => LabelAt::Left,
+        PlaceArg::Right => LabelAt::Right,
+        PlaceArg::BottomLeft => LabelAt::BottomLeft,
+        PlaceArg::Bottom => LabelAt::Bottom,
+        PlaceArg::BottomRight => LabelAt::BottomRight,
+        PlaceArg::Below => LabelAt::Below,
+    }
+}
+
+fn look(s: StyleArg) -> LabelLook {
+    match s {
+        StyleArg::Plate => LabelLook::Plate,
+        StyleArg::Outline => LabelLook::Outline,
+        StyleArg::Adaptive => LabelLook::Adaptive,
+        StyleArg::Pill => LabelLook::Pill,
+    }
 }
 
 /// Where results go.

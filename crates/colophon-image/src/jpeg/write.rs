@@ -89,7 +89,12 @@ fn encode(source: &dyn Source, file: &File, raster: &Raster, transform: Transfor
     if let Some(interval) = restart_interval(source, file)? {
         encoder.set_restart_interval(interval);
     }
-    let (width, height) = (file.frame.width, file.frame.height);
+    // A strip makes the picture higher than the source.
+    let side = |v: u32| {
+        u16::try_from(v)
+            .map_err(|_| Error::unsupported(ID, "a JPEG picture has at most 65535 rows and columns"))
+    };
+    let (width, height) = (side(raster.width)?, side(raster.height)?);
     let planes = Planes { samples, width, height, transform };
     match transform {
         Transform::Grey => encoder.encode(samples, width, height, ColorType::Luma),

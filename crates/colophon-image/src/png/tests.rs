@@ -1,7 +1,5 @@
 use colophon_conformance::check;
-use colophon_core::{
-    Corner, LabelForm, LabelRecord, LabelSpec, SignalOp, State, Tools, VisibleSpec, WatermarkSpec,
-};
+use colophon_core::{LabelForm, LabelRecord, LabelSpec, SignalOp, State, Tools, VisibleSpec, WatermarkSpec};
 
 use super::*;
 
@@ -92,13 +90,7 @@ fn observe(bytes: &[u8], query: Query<'_>) -> Observation {
 }
 
 fn label() -> SignalOp {
-    let form = VisibleSpec {
-        corner: Corner::TopRight,
-        height: 0.055,
-        min_height: 0.05,
-        duration_s: 0.0,
-        min_duration_s: 0.0,
-    };
+    let form = VisibleSpec { min_height: 0.05, ..VisibleSpec::default() };
     SignalOp::Label(LabelSpec { text: "AI生成".to_owned(), form: LabelForm::Visible(form) })
 }
 

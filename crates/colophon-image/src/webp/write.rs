@@ -20,11 +20,13 @@ pub(super) struct Writer<'a> {
     /// Chunks of the picture, or one `ANMF` chunk for every frame.
     coded: Vec<u8>,
     alpha: bool,
+    /// Size of the canvas: the source's, or larger with a strip.
+    size: (u32, u32),
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(source: &'a dyn Source, file: &'a File) -> Self {
-        Self { source, file, coded: Vec::new(), alpha: false }
+        Self { source, file, coded: Vec::new(), alpha: false, size: (file.width, file.height) }
     }
 
     fn animated(&self) -> bool {
@@ -36,6 +38,10 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// Encoder errors.
     pub(super) fn frame(&mut self, raster: &Raster, duration: u32, limits: &Limits) -> Result<()> {
+        self.size = (raster.width, raster.height);
+        if raster.width.max(raster.height) > 16_383 {
+            return Err(Error::unsupported(ID, "a WebP picture has at most 16383 rows and columns"));
+        }
         let made = self.encode(raster)?;
         let walked = webp::walk(&made, limits)?;
         self.alpha |= walked.alpha;
@@ -68,7 +74,7 @@ impl<'a> Writer<'a> {
         let mut coded = Some(&self.coded);
         if let Some(flags) = self.file.flags {
             let flags = if self.alpha { flags | flag::ALPHA } else { flags & !flag::ALPHA };
-            body.extend(riff::encode(VP8X, &webp::header(flags, self.file.width, self.file.height))?);
+            body.extend(riff::encode(VP8X, &webp::header(flags, self.size.0, self.size.1))?);
         }
         for chunk in &self.file.riff.chunks {
             match &chunk.id {

@@ -8,13 +8,12 @@ use ab_glyph::GlyphId;
 use colophon_core::{Error, ErrorKind, Result};
 
 use crate::font::LabelFont;
+use crate::wording::SEPARATOR;
 
 /// Longest label in characters; more is prose, not a label.
 const MAX_CHARACTERS: usize = 120;
 /// Most lines a label wraps to.
 pub(super) const MAX_LINES: usize = 6;
-/// Joins the wordings of several rules in one text.
-const SEPARATOR: &str = " · ";
 /// Space between Latin and Chinese, Japanese or Korean letters that touch.
 const AUTOSPACE: f32 = 0.14;
 /// Extra space between capitals: text in capitals is set wide to be read at a glance.
@@ -33,6 +32,7 @@ const KEPT: &[&str] = &["人工智能", "人工智慧", "生成", "合成", "内
 /// A glyph with its size and its origin inside the block, in pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Glyph {
+    pub(super) c: char,
     pub(super) id: GlyphId,
     pub(super) em: f32,
     pub(super) x: f32,
@@ -127,6 +127,11 @@ impl<'a> Setter<'a> {
             em += 0.5 / self.reference_ink;
         }
         (em, self.measured(em))
+    }
+
+    /// The glyph whose ink height is the label's.
+    pub(super) fn reference(&self) -> GlyphId {
+        self.reference
     }
 
     /// Height of the rendered reference glyph: from the first to the last row in which a pixel is at least half covered.
@@ -240,7 +245,7 @@ impl<'a> Setter<'a> {
                     pen += em * (self.font.kern(left_id, id) + extra(left, c));
                 }
                 let m = self.font.metrics(id);
-                line.glyphs.push(Glyph { id, em, x: pen, baseline: 0.0 });
+                line.glyphs.push(Glyph { c, id, em, x: pen, baseline: 0.0 });
                 line.top = line.top.max(m.top * em);
                 line.bottom = line.bottom.min(m.bottom * em);
                 pen += em * m.advance;
@@ -330,7 +335,7 @@ fn is_ideographic(c: char) -> bool {
     matches!(c as u32, 0x3041..=0x30ff | 0x3400..=0x9fff | 0xf900..=0xfaff)
 }
 
-fn is_cjk_letter(c: char) -> bool {
+pub(super) fn is_cjk_letter(c: char) -> bool {
     is_ideographic(c) || matches!(c as u32, 0xac00..=0xd7a3)
 }
 

@@ -1,66 +1,49 @@
-//! Style `plate.1`: white type on a translucent dark plate with rounded corners.
+//! Style `plate.1`: type on a translucent plate with rounded corners.
 //!
 //! The constants are the style. They never change; another look is another style id.
 
-use crate::font::LabelFont;
-
 use super::layout::Block;
-
-/// Id of the style in records.
-pub(super) const STYLE: &str = "plate.1";
+use super::style::{Arranged, Layers};
 
 /// Free room between plate edge and ink, in em.
-const PAD_X: f32 = 0.52;
-const PAD_Y: f32 = 0.42;
+pub(super) const PAD_X: f32 = 0.52;
+pub(super) const PAD_Y: f32 = 0.42;
 /// Corner radius in em.
 const RADIUS: f32 = 0.34;
 /// Free room between plate and canvas edge, in em.
 pub(super) const MARGIN: f32 = 0.5;
-/// Plate colour and share. Over white it gives 90 of 255: contrast to white type 6.9:1, above the 4.5:1 of WCAG 2.2,
-/// 1.4.3, on every background.
-const PLATE: [f32; 3] = [17.0, 18.0, 22.0];
-const PLATE_ALPHA: f32 = 0.7;
+/// The dark ground, and dark type. At 0.7 over white it gives 90 of 255: contrast to white type 6.9:1, above the 4.5:1
+/// of WCAG 2.2, 1.4.3, on every background.
+pub(super) const DARK: [f32; 3] = [17.0, 18.0, 22.0];
+/// The light ground. At 0.7 over black it gives 175 of 255: contrast to dark type 8.6:1.
+pub(super) const LIGHT: [f32; 3] = [250.0, 250.0, 248.0];
 /// A hairline inside the edge, so that the plate has a shape on black.
 const LINE_ALPHA: f32 = 0.16;
 const LINE_WIDTH: f32 = 0.035;
 
-/// Size of the plate around a block, in pixels.
-pub(super) fn size(block: &Block) -> (u32, u32) {
-    let width = (block.width + 2.0 * PAD_X * block.em).ceil();
-    let height = (block.height + 2.0 * PAD_Y * block.em).ceil();
+/// Colours of a plate.
+pub(super) struct Paint {
+    pub(super) ground: [f32; 3],
+    pub(super) alpha: f32,
+    pub(super) ink: [f32; 3],
+    pub(super) line: [f32; 3],
+}
+
+/// Size of the plate around a block with free room `(x, y)` in em, in pixels.
+pub(super) fn size(block: &Block, x: f32, y: f32) -> (u32, u32) {
+    let width = (block.width + 2.0 * x * block.em).ceil();
+    let height = (block.height + 2.0 * y * block.em).ceil();
     (width as u32, height as u32)
 }
 
-/// Coverage of the type on the plate, row by row, 0 to 255.
-pub(super) fn type_mask(font: &LabelFont, block: &Block, width: u32, height: u32) -> Vec<u8> {
-    let mut mask = vec![0_u8; width as usize * height as usize];
-    let left = (width as f32 - block.width) / 2.0;
-    let top = (PAD_Y * block.em).round();
-    for g in &block.glyphs {
-        let Some(outline) = font.outline(g.id, g.em, left + g.x, top + g.baseline) else { continue };
-        let bounds = outline.px_bounds();
-        let (x0, y0) = (bounds.min.x as i64, bounds.min.y as i64);
-        outline.draw(|x, y, coverage| {
-            let (x, y) = (x0 + i64::from(x), y0 + i64::from(y));
-            if x < 0 || y < 0 || x >= i64::from(width) || y >= i64::from(height) {
-                return;
-            }
-            if let Some(m) = mask.get_mut(y as usize * width as usize + x as usize) {
-                *m = m.saturating_add((coverage * 255.0 + 0.5) as u8);
-            }
-        });
-    }
-    mask
-}
-
 /// Plate and type as straight-alpha RGBA.
-pub(super) fn paint(mask: &[u8], em: f32, width: u32, height: u32) -> Vec<u8> {
-    let radius = (RADIUS * em).min(height as f32 / 2.0).min(width as f32 / 2.0);
-    let line = (LINE_WIDTH * em).clamp(1.0, 4.0);
+pub(super) fn paint(mask: &[u8], a: &Arranged, colors: &Paint) -> Vec<u8> {
+    let (w, h) = (a.width as f32, a.height as f32);
+    let radius = (RADIUS * a.em).min(h / 2.0).min(w / 2.0);
+    let line = line_width(a.em);
     let mut out = Vec::with_capacity(mask.len() * 4);
-    let (w, h) = (width as f32, height as f32);
-    let plain = pixel(1.0, 0.0, 0.0);
-    for (y, row) in mask.chunks_exact(width.max(1) as usize).enumerate() {
+    let plain = pixel(colors, 1.0, 0.0, 0.0);
+    for (y, row) in mask.chunks_exact(a.width.max(1) as usize).enumerate() {
         let y = y as f32 + 0.5;
         for (x, m) in row.iter().enumerate() {
             let x = x as f32 + 0.5;
@@ -72,29 +55,25 @@ pub(super) fn paint(mask: &[u8], em: f32, width: u32, height: u32) -> Vec<u8> {
             let d = distance(x, y, w, h, radius);
             let plate = (0.5 - d).clamp(0.0, 1.0);
             let ring = plate - (0.5 - d - line).clamp(0.0, 1.0);
-            out.extend_from_slice(&pixel(plate, ring, f32::from(*m) / 255.0));
+            out.extend_from_slice(&pixel(colors, plate, ring, f32::from(*m) / 255.0));
         }
     }
     out
 }
 
+/// Width of the hairline in pixels.
+pub(super) fn line_width(em: f32) -> f32 {
+    (LINE_WIDTH * em).clamp(1.0, 4.0)
+}
+
 /// Signed distance to the edge of the rounded rectangle, negative inside.
-fn distance(x: f32, y: f32, w: f32, h: f32, radius: f32) -> f32 {
+pub(super) fn distance(x: f32, y: f32, w: f32, h: f32, radius: f32) -> f32 {
     let dx = (x - w / 2.0).abs() - (w / 2.0 - radius);
     let dy = (y - h / 2.0).abs() - (h / 2.0 - radius);
     dx.max(0.0).hypot(dy.max(0.0)) + dx.max(dy).min(0.0) - radius
 }
 
-/// Type over hairline over plate (Porter and Duff, "over"), as straight alpha.
-fn pixel(plate: f32, ring: f32, ink: f32) -> [u8; 4] {
-    let (mut color, mut alpha) = (PLATE, PLATE_ALPHA * plate);
-    for white in [LINE_ALPHA * ring, ink] {
-        let out = white + alpha * (1.0 - white);
-        if out > 0.0 {
-            color = color.map(|c| (255.0 * white + c * alpha * (1.0 - white)) / out);
-        }
-        alpha = out;
-    }
-    let [r, g, b] = color.map(|c| (c + 0.5) as u8);
-    [r, g, b, (alpha * 255.0 + 0.5) as u8]
+/// Type over hairline over plate.
+fn pixel(c: &Paint, plate: f32, ring: f32, ink: f32) -> [u8; 4] {
+    Layers::new(c.ground, c.alpha * plate).over(c.line, LINE_ALPHA * ring).over(c.ink, ink).bytes()
 }

@@ -1,19 +1,13 @@
 //! What a drawn label promises: the height of the rule, contrast on anything, the same pixels again, found and missed.
 
-use colophon_core::{Canvas, Corner, State, VisibleSpec};
+use colophon_core::{Canvas, LabelAt, State, VisibleSpec};
 
 use super::{Luma, Overlay, check, draw, redraw};
 
 const TEXTS: [&str; 3] = ["AI生成", "AI GENERATED", "AI生成 · AI GENERATED"];
 
 fn spec(min_height: f32) -> VisibleSpec {
-    VisibleSpec {
-        corner: Corner::BottomRight,
-        height: 0.055,
-        min_height,
-        duration_s: 0.0,
-        min_duration_s: 0.0,
-    }
+    VisibleSpec { at: LabelAt::BottomRight, min_height, ..VisibleSpec::default() }
 }
 
 /// Backgrounds: black, white, mid grey, a ramp, a checkerboard, noise.
