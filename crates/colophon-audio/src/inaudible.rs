@@ -72,6 +72,7 @@ impl<'a> Marker<'a> {
             payload: format!("{:016x}", self.spec.payload),
             key: key_name(self.spec.key.is_none()).to_owned(),
             quality: Some(format!("change {:.1} dB below the sound", -done.change_db)),
+            kept: false,
         })
     }
 }

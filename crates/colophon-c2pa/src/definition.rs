@@ -93,7 +93,7 @@ fn actions(cx: &SealCx<'_>) -> Value {
             json!({ "action": "c2pa.created", "when": when, "digitalSourceType": source_type }),
         ));
     }
-    if !cx.record.watermarks.is_empty() {
+    if cx.record.watermarks.iter().any(|w| !w.kept) {
         list.push(json!({ "action": "c2pa.watermarked.bound", "when": cx.now }));
     }
     json!({ "actions": list, "allActionsIncluded": true })

@@ -1,7 +1,5 @@
 //! Reading: whatever is wrong with a manifest is a finding, never an error.
 
-use std::io::Cursor;
-
 use c2pa::{Builder, Ingredient, Manifest, Reader, ValidationState};
 use colophon_core::{
     Carrier, Error, ErrorKind, Evidence, Finding, HardBinding, ManifestEvidence, Normalisation, Note, Place,
@@ -330,7 +328,6 @@ pub(crate) fn add_parent(
         Error::new(ErrorKind::Conflict, "the manifest on the input cannot be kept as the parent")
             .because(e.to_string())
     };
-    let trust = Trust::default();
     let layout = cx.format.inspect(parent, cx.limits)?;
     let slot = layout.of(Slot::Jumbf).next().map(|e| e.value.as_slice());
     let store = match cx.format.info().carrier {
@@ -344,12 +341,19 @@ pub(crate) fn add_parent(
     let Some((store, mime)) = store else {
         return Ok(());
     };
-    let bytes = parent.all(cx.limits.input_bytes)?;
-    let read = reader(&trust)?
-        .with_manifest_data_and_stream(store, mime, Cursor::new(bytes.as_ref()))
+    // The library takes a parent from containers it knows itself; for the others the ingredient is put together here.
+    let read = reader(&Trust::default())?
+        .with_manifest_data_and_stream(store, mime, SourceReader::new(parent))
         .map_err(failed)?;
-    let ingredient = builder.add_ingredient_from_reader(&read).map_err(failed)?;
-    ingredient.set_is_parent().set_title("as received");
-    ingredient.set_instance_id("parent");
+    let mut value: Value = serde_json::from_str(json)
+        .map_err(|e| Error::new(ErrorKind::Conflict, "the parent cannot be described").because(e))?;
+    value["format"] = mime.into();
+    value["instance_id"] = read.active_label().unwrap_or_default().into();
+    value["active_manifest"] = read.active_label().into();
+    value["validation_results"] = serde_json::to_value(read.validation_results())
+        .map_err(|e| Error::new(ErrorKind::Conflict, "the parent cannot be described").because(e))?;
+    let mut ingredient = Ingredient::from_json(&value.to_string()).map_err(failed)?;
+    ingredient.set_manifest_data(store.to_vec()).map_err(failed)?;
+    builder.add_ingredient(ingredient);
     Ok(())
 }

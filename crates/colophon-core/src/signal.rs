@@ -41,6 +41,9 @@ pub struct WatermarkRecord {
     /// Measured disturbance in words and numbers: `psnr 44.1 dB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<String>,
+    /// True for a watermark that was on the input already and was kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
 }
 
 /// One change to the content.

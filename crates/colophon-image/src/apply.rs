@@ -59,6 +59,7 @@ fn mark(id: &'static str, raster: &mut Raster, spec: &WatermarkSpec) -> Result<P
         payload: format!("{:016x}", spec.payload),
         key: key_name(spec.key.is_none()).to_owned(),
         quality: Some(format!("psnr {:.1} dB", embedded.psnr_db)),
+        kept: false,
     }))
 }
 

@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod existing;
 mod marking;
 mod options;
 mod reading;

@@ -1,14 +1,15 @@
 //! Marking: probe, inspect, plan, content, metadata, record, signature, read back.
 
 use colophon_core::{
-    Declaration, Edit, Error, ErrorKind, Existing, Finding, Format, LabelRecord, Layout, MarkKind, Placed,
-    Plan, PlanNote, RECORD_SCHEMA, Record, RenderCx, Report, Result, SealCx, SignalOp, Signer, Slot, Source,
-    Stage, Step, WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
+    Declaration, Edit, Error, ErrorKind, Format, LabelRecord, Layout, Placed, Plan, PlanNote, RECORD_SCHEMA,
+    Record, RenderCx, Report, Result, SealCx, SignalOp, Signer, Slot, Source, Stage, Step, WatermarkRecord,
+    WatermarkSpec, WriteCx, sha256_hex,
 };
 use colophon_policy::{Overrides, Profile};
 use sha2::{Digest, Sha256};
 
-use crate::reading::{Depth, Opened};
+use crate::existing::{self, Incoming};
+use crate::reading::Opened;
 use crate::{Options, Profiles, check, registry, watermark};
 
 /// Marked content.
@@ -60,11 +61,10 @@ pub fn mark(
         (false, _) => None,
         (true, some) => some,
     };
-    let incoming = opened.findings(&input, options, Depth::Container);
-    let parent = incoming_manifest(&incoming, &plan)?;
+    let incoming = existing::survey(&opened, &input, &mut plan, options)?;
 
-    let signed = opened.render(input, &declaration, &mut plan, signer, options)?;
-    let content = signed.bytes.as_deref().unwrap_or(input);
+    let rendered = opened.render(input, &declaration, &mut plan, &incoming, signer, options)?;
+    let content = rendered.bytes.as_deref().unwrap_or(input);
     let content = write_metadata(opened.format, content, &declaration, &plan, options)?;
     let record = Record {
         schema: RECORD_SCHEMA.to_owned(),
@@ -76,8 +76,8 @@ pub fn mark(
         time_source: if declaration.produced_at.is_some() { "declaration" } else { "system-clock" }
             .to_owned(),
         profiles: plan.profiles.clone(),
-        labels: signed.labels,
-        watermarks: signed.watermarks,
+        labels: rendered.labels,
+        watermarks: rendered.watermarks,
         sha256_before: sha256_hex(input),
     };
     let (bytes, sidecar) = match signer {
@@ -86,7 +86,7 @@ pub fn mark(
             let parent_source: &dyn Source = &input;
             let cx = SealCx {
                 source: &content,
-                parent: parent.then_some(parent_source),
+                parent: incoming.manifest.then_some(parent_source),
                 parent_sidecar: options.sidecar.as_deref(),
                 format: opened.format,
                 declaration: &declaration,
@@ -107,10 +107,10 @@ pub fn mark(
             (sealed.bytes, sealed.sidecar)
         }
     };
-    let read = Options { sidecar: sidecar.clone(), ..options.clone() };
+    let read = Options { sidecar: sidecar.clone(), ..options.reading_own_marks() };
     let report = crate::verify(&bytes, profiles, &read)
         .map_err(|e| Error::new(ErrorKind::Check, "the result cannot be read back").because(e))?;
-    check::against_plan(&plan, &declaration, &record, &incoming, &report)?;
+    check::against_plan(&plan, &declaration, &record, &incoming.findings, &report)?;
     Ok(Marked { bytes, sidecar, plan, record, report })
 }
 
@@ -163,16 +163,6 @@ fn make_plan(
     Ok(plan)
 }
 
-/// Whether the input's manifest becomes the parent ingredient.
-fn incoming_manifest(incoming: &[Finding], plan: &Plan) -> Result<bool> {
-    let there = incoming.iter().any(|f| f.kind == MarkKind::Manifest && f.evidence.is_some());
-    if there && plan.existing == Existing::Refuse {
-        return Err(Error::new(ErrorKind::Conflict, "a C2PA manifest is there already"));
-    }
-    // A manifest is evidence, also under Replace: it is kept as the parent whoever signed it.
-    Ok(there)
-}
-
 /// What rendering made.
 struct Rendered {
     /// New bytes; `None` when the content was not touched.
@@ -188,6 +178,7 @@ impl Opened {
         input: &[u8],
         declaration: &Declaration,
         plan: &mut Plan,
+        incoming: &Incoming,
         signer: Option<&dyn Signer>,
         options: &Options,
     ) -> Result<Rendered> {
@@ -209,7 +200,8 @@ impl Opened {
                 }
             }
         }
-        let mut out = Rendered { bytes: None, labels: Vec::new(), watermarks: Vec::new() };
+        let (labels, watermarks) = incoming.spare(&mut ops);
+        let mut out = Rendered { bytes: None, labels, watermarks };
         let cx = RenderCx { limits: &options.limits, tools: &options.tools };
         let placed = loop {
             if ops.is_empty() {

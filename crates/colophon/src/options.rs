@@ -98,6 +98,17 @@ impl Options {
         Ok(Self::new(now, seed))
     }
 
+    /// The same for reading what was marked with them: the secret of the own watermark is tried too.
+    pub(crate) fn reading_own_marks(&self) -> Self {
+        let mut read = self.clone();
+        if let Some(key) = &self.watermark_key
+            && !read.watermark_keys.contains(key)
+        {
+            read.watermark_keys.push(key.clone());
+        }
+        read
+    }
+
     /// Names the input.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {

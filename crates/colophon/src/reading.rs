@@ -1,7 +1,5 @@
 //! Reading: every mark in every place, then the profiles' verdicts.
 
-use std::collections::BTreeSet;
-
 use colophon_core::{
     Error, ErrorKind, Evidence, Finding, Format, Layout, Mark, MarkKind, Note, Observation, Query,
     REPORT_SCHEMA, ReadCx, Record, RenderCx, Report, Result, SignalSupport, Slot, Source, Stage, State,
@@ -186,9 +184,4 @@ fn order(kind: MarkKind) -> u8 {
         MarkKind::Manifest => 2,
         MarkKind::Watermark => 3,
     }
-}
-
-/// Marks that are there, by id.
-pub(crate) fn there(findings: &[Finding]) -> BTreeSet<&str> {
-    findings.iter().filter(|f| f.state.is_there()).map(|f| f.mark.as_str()).collect()
 }
