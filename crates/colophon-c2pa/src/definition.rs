@@ -1,7 +1,7 @@
 //! What a manifest says (C2PA 2.4; legal in 2.2 and 2.5 too).
 
 use c2pa::Builder;
-use colophon_core::{Error, ErrorKind, Result, SealCx};
+use colophon_core::{Error, ErrorKind, Result, SealAct, SealCx};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -35,10 +35,11 @@ pub(crate) fn builder(cx: &SealCx<'_>, mime: &str) -> Result<Builder> {
 
 fn definition(cx: &SealCx<'_>, mime: &str) -> Value {
     let d = cx.declaration;
-    let mut assertions = vec![
-        json!({ "label": "c2pa.actions.v2", "created": true, "data": actions(cx) }),
-        json!({ "label": RECORD_LABEL, "created": true, "kind": "Json", "data": cx.record }),
-    ];
+    let mut assertions = vec![json!({ "label": "c2pa.actions.v2", "created": true, "data": actions(cx) })];
+    // A platform states nothing about how the content was made: the producer's record stays in the parent.
+    if cx.act == SealAct::Marked {
+        assertions.push(json!({ "label": RECORD_LABEL, "created": true, "kind": "Json", "data": cx.record }));
+    }
     if let Some(model) = &d.model {
         let mut data = json!({
             "modelType": model.model_type.as_deref().unwrap_or("c2pa.types.model"),
@@ -85,9 +86,12 @@ fn actions(cx: &SealCx<'_>) -> Value {
             json!({ "action": "c2pa.opened", "when": cx.now, "parameters": { "ingredientIds": [PARENT] } }),
         );
         // The parent was generated or altered; this manifest adds marks to it.
-        list.push(with_agent(
-            json!({ "action": "c2pa.edited", "when": when, "digitalSourceType": source_type }),
-        ));
+        list.push(match cx.act {
+            SealAct::Marked => {
+                with_agent(json!({ "action": "c2pa.edited", "when": when, "digitalSourceType": source_type }))
+            }
+            SealAct::Propagated => json!({ "action": "c2pa.edited.metadata", "when": cx.now }),
+        });
     } else {
         list.push(with_agent(
             json!({ "action": "c2pa.created", "when": when, "digitalSourceType": source_type }),

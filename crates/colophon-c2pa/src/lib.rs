@@ -11,6 +11,8 @@ mod read;
 mod seal;
 mod settings;
 mod signer;
+mod store;
+mod trust;
 
 use colophon_core::{
     Finding, Mark, MarkInfo, MarkKind, ReadCx, Result, SealCx, Sealed, Stage, Step, WriteCx,

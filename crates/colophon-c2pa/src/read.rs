@@ -1,5 +1,6 @@
 //! Reading: whatever is wrong with a manifest is a finding, never an error.
 
+use c2pa::assertions::Relationship;
 use c2pa::{Builder, Ingredient, Manifest, Reader, ValidationState};
 use colophon_core::{
     Carrier, Error, ErrorKind, Evidence, Finding, HardBinding, ManifestEvidence, Normalisation, Note, Place,
@@ -8,7 +9,11 @@ use colophon_core::{
 };
 use serde_json::Value;
 
-use crate::{INFO, RECORD_LABEL, guard, seal, settings};
+use crate::trust::{self, Judged};
+use crate::{INFO, RECORD_LABEL, guard, seal, settings, store};
+
+/// The specification has no code for it; a code of one's own carries a reverse domain name.
+const SECOND_STORE: &str = "org.colophon.manifestStore.multiple";
 
 /// Every manifest store of an input: embedded, then beside the file.
 pub(crate) fn read(cx: &ReadCx<'_>) -> Vec<Finding> {
@@ -30,9 +35,17 @@ pub(crate) fn read(cx: &ReadCx<'_>) -> Vec<Finding> {
         Carrier::Sidecar(_) => {}
     }
     if several {
-        let text = "more than one manifest store is in the file; the first was read";
+        // Two stores in one file are a failure, not a remark: nobody can say which one speaks.
         for f in &mut findings {
-            f.notes.push(Note::new("second-manifest", text));
+            f.state = State::Invalid;
+            f.notes.push(Note::new(
+                "second-manifest",
+                "more than one manifest store is in the file; the first was read",
+            ));
+            if let Some(Evidence::Manifest(e)) = &mut f.evidence {
+                e.status.failure.push(SECOND_STORE.to_owned());
+                e.axes.valid = false;
+            }
         }
     }
     // A store beside a file with an embedded one is the embedded one's business.
@@ -60,19 +73,24 @@ pub(crate) fn read(cx: &ReadCx<'_>) -> Vec<Finding> {
 
 /// A store that the library finds in the container.
 fn embedded(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
-    let raw = cx.layout.of(Slot::Jumbf).next();
-    let read = reader(cx.trust).and_then(|r| {
-        r.with_stream(mime, SourceReader::new(cx.source)).map_err(|e| Error::new(kind(&e), e.to_string()))
-    });
-    match read {
-        Ok(reader) => {
-            let mut f = finding(&reader, "embedded", raw.map(|e| e.value.as_slice()), None);
-            f.place = raw.map(|e| Place::at(e.place.clone(), e.range.clone(), e.normative));
-            Some(f)
+    let entry = cx.layout.of(Slot::Jumbf).next();
+    let place = entry.map(|e| Place::at(e.place.clone(), e.range.clone(), e.normative));
+    let read = caught(|| reader(cx.trust)?.with_stream(mime, SourceReader::new(cx.source)));
+    // Formats whose walk does not list the store: the library fetches it, for the parts that are judged here.
+    let fetched = match (entry, &read) {
+        (None, Ok(_) | Err(c2pa::Error::InvalidManifest(_))) => {
+            caught(|| c2pa::jumbf_io::load_jumbf_from_stream(mime, &mut SourceReader::new(cx.source))).ok()
         }
-        Err(e) if raw.is_none() && e.kind() != ErrorKind::Malformed => None,
-        Err(e) => Some(unreadable(&e, "embedded")),
-    }
+        _ => None,
+    };
+    let raw = entry.map(|e| e.value.as_slice()).or(fetched.as_deref());
+    let mut f = match read {
+        Ok(reader) => finding(&reader, "embedded", raw, None, cx.trust),
+        Err(e) if raw.is_none() && absent(&e) => return None,
+        Err(e) => refused(e, "embedded", raw, cx.trust),
+    };
+    f.place = place;
+    Some(f)
 }
 
 /// A store whose bytes are at hand.
@@ -83,22 +101,28 @@ fn store(
     carrier: &str,
     slot: Option<(Normalisation, std::ops::Range<u64>)>,
 ) -> Finding {
-    let read = reader(cx.trust).and_then(|r| {
-        r.with_manifest_data_and_stream(bytes, mime, SourceReader::new(cx.source))
-            .map_err(|e| Error::new(kind(&e), e.to_string()))
-    });
+    let read =
+        caught(|| reader(cx.trust)?.with_manifest_data_and_stream(bytes, mime, SourceReader::new(cx.source)));
     match read {
         Ok(reader) => {
             let own =
                 slot.and_then(|(normalisation, range)| normalised_match(cx, &reader, normalisation, &range));
-            finding(&reader, carrier, Some(bytes), own)
+            finding(&reader, carrier, Some(bytes), own, cx.trust)
         }
-        Err(e) => unreadable(&e, carrier),
+        Err(e) => refused(e, carrier, Some(bytes), cx.trust),
     }
 }
 
-fn reader(trust: &Trust) -> Result<Reader> {
-    Ok(Reader::from_context(settings::reading(trust)?))
+/// The library's answer. A crash of it on a crafted store is an answer too.
+fn caught<T>(work: impl FnOnce() -> c2pa::Result<T>) -> c2pa::Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(c2pa::Error::InternalError("the c2pa library crashed on the store".to_owned()))
+    })
+}
+
+fn reader(trust: &Trust) -> c2pa::Result<Reader> {
+    let context = settings::reading(trust).map_err(|e| c2pa::Error::BadParam(e.to_string()))?;
+    Ok(Reader::from_context(context))
 }
 
 /// C2PA 2.5, A.8 hashes the NFC form of the remaining text; the library hashes bytes. They differ for text that is
@@ -138,76 +162,159 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// Errors of the library that mean "no manifest here", "cannot look" and "broken".
-fn kind(e: &c2pa::Error) -> ErrorKind {
-    match e {
-        c2pa::Error::JumbfNotFound | c2pa::Error::UnsupportedType | c2pa::Error::RemoteManifestUrl(_) => {
-            ErrorKind::Unsupported
-        }
-        c2pa::Error::IoError(_) => ErrorKind::Io,
-        _ => ErrorKind::Malformed,
-    }
+/// The library found no store, or has no reader for the format.
+fn absent(e: &c2pa::Error) -> bool {
+    matches!(
+        e,
+        c2pa::Error::JumbfNotFound
+            | c2pa::Error::UnsupportedType
+            | c2pa::Error::RemoteManifestUrl(_)
+            | c2pa::Error::IoError(_)
+    )
 }
 
-/// A store that the library refuses to open. 0.90 gives an error without a status code here; an auditor gets a report.
-fn unreadable(e: &Error, carrier: &str) -> Finding {
-    let state = if e.kind() == ErrorKind::Malformed { State::Malformed } else { State::NotChecked };
+/// A store that the library refuses to open. 0.90 gives an error here, often without a status code; an auditor gets a
+/// report all the same.
+fn refused(e: c2pa::Error, carrier: &str, raw: Option<&[u8]>, trust: &Trust) -> Finding {
     let mut evidence = ManifestEvidence { carrier: carrier.to_owned(), ..ManifestEvidence::default() };
-    if state == State::Malformed {
-        evidence.status.failure.push(status_of(&e.to_string()).to_owned());
+    let text = e.to_string();
+    let state = match &e {
+        c2pa::Error::InvalidManifest(results) => {
+            evidence.status = status(results);
+            evidence.axes.well_formed = true;
+            State::Invalid
+        }
+        c2pa::Error::RemoteManifestUrl(_) => {
+            evidence.status.informational.push("manifest.inaccessible".to_owned());
+            State::NotChecked
+        }
+        e if absent(e) => State::NotChecked,
+        e => {
+            evidence.status.failure.push(code_of(e).to_owned());
+            State::Malformed
+        }
+    };
+    evidence.axes.content = binding(&evidence.status);
+    let mut notes = Vec::new();
+    if let Some(judged) = raw.and_then(|r| judged(r, trust)) {
+        if state == State::Invalid {
+            judged.replace(&mut evidence.status);
+        }
+        evidence.axes.trusted = judged.trusted;
+        evidence.judgement = Some(judged.judgement);
+        notes = judged.notes;
     }
-    let mut f = Finding::new(&INFO, state)
-        .with(Evidence::Manifest(Box::new(evidence)))
-        .note("unreadable", e.to_string());
+    evidence.axes.valid = holds(&evidence.status);
+    let mut f = Finding::new(&INFO, state).with(Evidence::Manifest(Box::new(evidence)));
+    f.notes = notes;
     if state == State::NotChecked {
         f.why = Some(Why::Undecodable);
     }
-    f
+    f.note("unreadable", text)
 }
 
-/// The specification's code for an error text of the library.
-fn status_of(text: &str) -> &'static str {
+/// The specification's code for an error of the library (C2PA 2.4, 15.2).
+fn code_of(e: &c2pa::Error) -> &'static str {
+    use c2pa::Error as E;
+    match e {
+        E::ClaimMissing { .. } => "claim.missing",
+        E::AssertionMissing { .. } => "assertion.missing",
+        E::AssertionDecoding(_) | E::AssertionEncoding(_) | E::AssertionSpecificError(_) => {
+            "assertion.cbor.invalid"
+        }
+        E::ClaimDecoding(_) | E::CborError(_) => "claim.cbor.invalid",
+        E::ClaimMissingSignatureBox | E::ClaimUnsigned => "claimSignature.missing",
+        E::ClaimVersion | E::ClaimInvalidContent | E::PrereleaseError | E::VersionCompatibility(_) => {
+            "claim.malformed"
+        }
+        E::ClaimMissingHardBinding => "claim.hardBindings.missing",
+        E::ClaimMultipleHardBinding => "assertion.multipleHardBindings",
+        E::ClaimSelfRedact => "assertion.selfRedacted",
+        E::ClaimDisallowedRedaction => "assertion.action.redacted",
+        E::UpdateManifestInvalid => "manifest.update.invalid",
+        E::TooManyManifestStores => "claim.multiple",
+        E::CoseSignatureAlgorithmNotSupported | E::UnknownAlgorithm => "algorithm.unsupported",
+        E::CoseX5ChainMissing | E::CoseInvalidCert | E::CoseNoCerts => "signingCredential.invalid",
+        E::CoseSignature | E::CoseVerifier | E::InvalidEcdsaSignature => "claimSignature.mismatch",
+        E::HashMismatch(_) => "assertion.hashedURI.mismatch",
+        E::CyclicIngredients { .. } => "assertion.ingredient.malformed",
+        E::InvalidClaim(_) | E::ClaimVerification(_) | E::JumbfParseError(_) | E::JumbfBoxNotFound => {
+            by_text(&e.to_string())
+        }
+        _ => "general.error",
+    }
+}
+
+/// Errors that only their text tells apart.
+fn by_text(text: &str) -> &'static str {
     let lower = text.to_lowercase();
     [
+        ("more than one claim", "claim.multiple"),
+        ("multiple claim", "claim.multiple"),
+        ("claim superbox not found", "claim.missing"),
         ("claim missing", "claim.missing"),
-        ("assertion missing", "assertion.missing"),
-        ("alg", "algorithm.unsupported"),
-        ("multiple", "claim.multiple"),
-        ("cbor", "claim.cbor.invalid"),
         ("signature", "claimSignature.missing"),
+        ("assertion", "assertion.missing"),
     ]
     .iter()
     .find(|(part, _)| lower.contains(part))
     .map_or("general.error", |(_, code)| code)
 }
 
+/// What this crate makes of the signer of the active manifest.
+fn judged(raw: &[u8], trust: &Trust) -> Option<Judged> {
+    let active = store::active(raw)?;
+    trust::judge(active.signature?, active.claim?, trust)
+}
+
+/// Nothing is wrong with the manifest but, possibly, its content and who signed it.
+fn holds(status: &StatusCodes) -> bool {
+    status.failure.iter().all(|c| c == UNTRUSTED || is_binding(c))
+        && status.success.iter().any(|c| c == "claimSignature.validated")
+}
+
+const UNTRUSTED: &str = "signingCredential.untrusted";
+
 /// A store that was opened.
-fn finding(reader: &Reader, carrier: &str, raw: Option<&[u8]>, normalised: Option<bool>) -> Finding {
-    let mut status = status(reader);
-    let mut state = match reader.validation_state() {
-        ValidationState::Trusted => State::Trusted,
-        ValidationState::Valid => State::Valid,
-        ValidationState::Invalid => State::Invalid,
-    };
+fn finding(
+    reader: &Reader,
+    carrier: &str,
+    raw: Option<&[u8]>,
+    normalised: Option<bool>,
+    trust: &Trust,
+) -> Finding {
+    let mut status = reader.validation_results().map(status).unwrap_or_default();
+    let library = reader.validation_state();
+    let judged = raw.and_then(|r| judged(r, trust));
+    if let Some(j) = &judged {
+        j.replace(&mut status);
+    }
     let mut content = binding(&status);
     if let Some(matches) = normalised {
         content = if matches { HardBinding::Match } else { HardBinding::Mismatch };
         if matches {
             status.failure.retain(|c| c != "assertion.dataHash.mismatch");
-            if status.failure.iter().all(|c| c == "signingCredential.untrusted") && state == State::Invalid {
-                state = if status.failure.is_empty() { State::Trusted } else { State::Valid };
-            }
         }
     }
+    let believed = judged.as_ref().map_or(library == ValidationState::Trusted, |j| j.trusted);
+    let ingredients = ingredient_failures(reader);
+    let broken_ingredient = ingredients.iter().any(|c| c != UNTRUSTED);
+    let sound = status.failure.iter().all(|c| c == UNTRUSTED)
+        && status.success.iter().any(|c| c == "claimSignature.validated")
+        && !broken_ingredient;
+    let state = match (sound, believed && ingredients.is_empty()) {
+        (false, _) => State::Invalid,
+        (true, true) => State::Trusted,
+        (true, false) => State::Valid,
+    };
+    let valid = holds(&status) && !broken_ingredient;
     let mut evidence = ManifestEvidence {
         active: reader.active_label().map(str::to_owned),
         axes: TrustAxes {
             content,
             well_formed: reader.active_manifest().is_some(),
-            // The signature and the assertions, apart from the content and from who signed.
-            valid: status.failure.iter().all(|c| c == "signingCredential.untrusted" || is_binding(c))
-                && status.success.iter().any(|c| c == "claimSignature.validated"),
-            trusted: state == State::Trusted,
+            valid,
+            trusted: believed,
         },
         status,
         carrier: carrier.to_owned(),
@@ -215,18 +322,35 @@ fn finding(reader: &Reader, carrier: &str, raw: Option<&[u8]>, normalised: Optio
     };
     if let Some(manifest) = reader.active_manifest() {
         describe(manifest, &mut evidence);
+        inherit(reader, manifest, &mut evidence);
     }
-    let (state, notes) = guard::correct(&mut evidence, state, raw);
+    let (state, mut notes) = guard::correct(&mut evidence, state, raw.filter(|_| judged.is_none()));
+    if let Some(j) = judged {
+        if let Some(signer) = &mut evidence.signer {
+            signer.time.clone_from(&j.judgement.time_stamp);
+        }
+        evidence.judgement = Some(j.judgement);
+        notes.extend(j.notes);
+    }
     let mut f = Finding::new(&INFO, state).with(Evidence::Manifest(Box::new(evidence)));
     f.notes = notes;
     f
 }
 
-fn status(reader: &Reader) -> StatusCodes {
+/// Failures of ingredients that were not there when they were signed over.
+fn ingredient_failures(reader: &Reader) -> Vec<String> {
+    reader
+        .validation_results()
+        .and_then(c2pa::ValidationResults::ingredient_deltas)
+        .into_iter()
+        .flatten()
+        .flat_map(|d| d.validation_deltas().failure())
+        .map(|s| s.code().to_owned())
+        .collect()
+}
+
+fn status(results: &c2pa::ValidationResults) -> StatusCodes {
     let mut out = StatusCodes::default();
-    let Some(results) = reader.validation_results() else {
-        return out;
-    };
     let codes = |list: &[c2pa::validation_status::ValidationStatus]| -> Vec<String> {
         let mut codes: Vec<String> = Vec::new();
         for s in list {
@@ -301,6 +425,39 @@ fn describe(manifest: &Manifest, e: &mut ManifestEvidence) {
     e.ingredients = manifest.ingredients().iter().map(ingredient).collect();
 }
 
+/// How deep parents of parents are followed.
+const MAX_GENERATIONS: usize = 16;
+
+/// A manifest that changed metadata only says nothing about how the content was made: its parent does.
+fn inherit(reader: &Reader, active: &Manifest, e: &mut ManifestEvidence) {
+    let mut current = active;
+    for _ in 0..MAX_GENERATIONS {
+        if e.source_type.is_some() && e.record.is_some() || !metadata_only(&e.actions) {
+            return;
+        }
+        let parent = current.ingredients().iter().find(|i| *i.relationship() == Relationship::ParentOf);
+        let Some(parent) =
+            parent.and_then(|i| i.active_manifest()).and_then(|label| reader.get_manifest(label))
+        else {
+            return;
+        };
+        let mut inherited = ManifestEvidence::default();
+        describe(parent, &mut inherited);
+        e.source_type = e.source_type.take().or(inherited.source_type);
+        e.record = e.record.take().or(inherited.record);
+        e.ai_disclosure = e.ai_disclosure.take().or(inherited.ai_disclosure);
+        e.software = e.software.take().or(inherited.software);
+        if !metadata_only(&inherited.actions) {
+            return;
+        }
+        current = parent;
+    }
+}
+
+fn metadata_only(actions: &[String]) -> bool {
+    actions.iter().all(|a| matches!(a.as_str(), "c2pa.opened" | "c2pa.edited.metadata" | "c2pa.published"))
+}
+
 fn actions(value: &Value, e: &mut ManifestEvidence) {
     for action in value.get("actions").and_then(Value::as_array).into_iter().flatten() {
         let name = action.get("action").and_then(Value::as_str).unwrap_or("?");
@@ -309,6 +466,17 @@ fn actions(value: &Value, e: &mut ManifestEvidence) {
         e.actions.push(code.map_or(name.to_owned(), |c| format!("{name} ({c})")));
         if let (None, Some(code)) = (&e.source_type, code) {
             e.source_type = Some(code.to_owned());
+        }
+        let text = |v: Option<&Value>| v.and_then(Value::as_str).map(str::to_owned);
+        e.when = e.when.take().or_else(|| text(action.get("when")));
+        if e.software.is_none() {
+            // A map in version 2, a string in version 1 of the assertion.
+            let agent = action.get("softwareAgent");
+            e.software = text(agent).or_else(|| {
+                let name = text(agent.and_then(|a| a.get("name")))?;
+                let version = text(agent.and_then(|a| a.get("version")));
+                Some(version.map_or(name.clone(), |v| format!("{name}/{v}")))
+            });
         }
     }
 }
@@ -342,7 +510,8 @@ pub(crate) fn add_parent(
         return Ok(());
     };
     // The library takes a parent from containers it knows itself; for the others the ingredient is put together here.
-    let read = reader(&Trust::default())?
+    let read = reader(&Trust::default())
+        .map_err(failed)?
         .with_manifest_data_and_stream(store, mime, SourceReader::new(parent))
         .map_err(failed)?;
     let mut value: Value = serde_json::from_str(json)

@@ -1,14 +1,18 @@
 //! The command line.
 
 mod mark;
+mod propagate;
 mod read;
 mod setup;
+mod trust;
 
 pub(crate) use mark::{
     DeclarationArgs, KeyArgs, LabelArgs, MarkArgs, OnExisting, OriginArg, PlaceArg, StyleArg,
 };
+pub(crate) use propagate::PropagateArgs;
 pub(crate) use read::{InputArgs, OutputFormat, Undetermined, VerifyArgs, WatermarkCommand};
 pub(crate) use setup::{DemoArgs, InitArgs, KeyCommand, ProfileCommand};
+pub(crate) use trust::{TrustArgs, TrustCommand, TrustKind};
 
 use clap::{Parser, Subcommand};
 
@@ -67,6 +71,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// List every mark found, without judging.
     Inspect(InputArgs),
+    /// Add a platform's fields to the metadata label of an upload (China).
+    Propagate(Box<PropagateArgs>),
     /// The invisible watermark alone, for experts and benchmarks.
     #[command(subcommand)]
     Watermark(WatermarkCommand),
@@ -75,6 +81,9 @@ pub(crate) enum Command {
     /// Show keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Keep the trust store: whom `verify` believes.
+    #[command(subcommand)]
+    Trust(TrustCommand),
     /// Show profiles and their rules.
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -101,4 +110,6 @@ pub(crate) enum SchemaName {
     Report,
     /// `colophon.record/1`.
     Record,
+    /// `colophon.result/1`.
+    Result,
 }

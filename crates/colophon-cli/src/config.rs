@@ -17,8 +17,17 @@ pub(crate) const FILE_NAME: &str = "colophon.toml";
 pub(crate) struct Config {
     /// Profiles used when none is named.
     pub(crate) profiles: Vec<String>,
+    /// Files with profiles of one's own, relative to the configuration file; they add to the built-in ones or replace
+    /// one of the same id.
+    pub(crate) profile_files: Vec<PathBuf>,
+    /// The propagation platform that `propagate` writes.
+    pub(crate) platform: Option<String>,
+    /// Log of deliveries without a label, relative to the configuration file.
+    pub(crate) delivery_log: Option<PathBuf>,
     /// Key URI; a relative `file:` path counts from the configuration file.
     pub(crate) key: Option<String>,
+    /// Where the passphrase of a protected key comes from, as a URI: `env:NAME`, `file:PATH` or `cmd:PROGRAM`.
+    pub(crate) passphrase: Option<String>,
     /// Certificate chain, relative to the configuration file.
     pub(crate) cert: Option<PathBuf>,
     /// Certificates of signers to believe, relative to the configuration file.

@@ -144,3 +144,20 @@ pub(crate) fn write_stdout(bytes: &[u8], is_text: bool) -> Result<(), Failure> {
     }
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::from)
 }
+
+/// A private key file is never readable by others, not even for a moment.
+pub(crate) fn write_private(path: &Path, pem: &str, force: bool) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::from(e).on(path);
+    if force && path.exists() {
+        std::fs::remove_file(path).map_err(failed)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path).map_err(failed)?;
+    file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+}

@@ -4,10 +4,13 @@
 mod advice;
 mod args;
 mod config;
+mod delivery;
 mod files;
 mod output;
+mod profiles;
 mod run;
 mod signer;
+mod truststore;
 
 use std::process::ExitCode;
 

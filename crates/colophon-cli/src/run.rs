@@ -7,7 +7,10 @@ mod init;
 mod key;
 mod mark;
 mod profile;
+mod propagate;
 mod read;
+mod result;
+mod trust;
 mod watermark;
 
 use std::path::PathBuf;
@@ -25,15 +28,18 @@ pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
         Command::Mark(args) => mark::run(&args),
         Command::Verify(args) => read::verify(&args),
         Command::Inspect(args) => read::inspect(&args),
+        Command::Propagate(args) => propagate::run(&args),
         Command::Watermark(command) => watermark::run(&command),
         Command::Init(args) => init::run(&args),
         Command::Key(command) => key::run(&command),
+        Command::Trust(command) => trust::run(&command),
         Command::Profile(command) => profile::run(&command),
         Command::Formats { json } => Ok(formats::run(json)),
         Command::Schema { name } => {
             output::json::pretty(&match name {
                 crate::args::SchemaName::Report => colophon::schema::report(),
                 crate::args::SchemaName::Record => colophon::schema::record(),
+                crate::args::SchemaName::Result => colophon::schema::result(),
             });
             Ok(Exit::Ok)
         }

@@ -18,18 +18,27 @@ pub(crate) fn load(args: &KeyArgs, config: &Config) -> Result<Option<CertifiedSi
         return Err(Failure::usage("a key needs its certificate chain")
             .hint("name it with --cert, or run `colophon init`"));
     };
-    open(&uri, &cert).map(Some)
+    open(&uri, &cert, config.passphrase.as_deref()).map(Some)
 }
 
 /// A signer from a key URI and a PEM file.
-pub(crate) fn open(uri: &str, cert: &Path) -> Result<CertifiedSigner, Failure> {
+pub(crate) fn open(uri: &str, cert: &Path, passphrase: Option<&str>) -> Result<CertifiedSigner, Failure> {
     let chain = std::fs::read_to_string(cert).map_err(|e| {
         Failure::from(
             colophon::Error::new(colophon::ErrorKind::Key, "the certificate chain cannot be read").because(e),
         )
         .on(cert)
     })?;
-    Ok(CertifiedSigner::from_uri(uri, &chain)?)
+    let passphrase = self::passphrase(passphrase)?;
+    Ok(CertifiedSigner::from_uri_with_passphrase(uri, passphrase.as_deref(), &chain)?)
+}
+
+/// The passphrase of a protected key: `COLOPHON_PASSPHRASE`, else from where the configuration says.
+pub(crate) fn passphrase(uri: Option<&str>) -> Result<Option<Vec<u8>>, Failure> {
+    if let Ok(text) = std::env::var("COLOPHON_PASSPHRASE") {
+        return Ok(Some(text.into_bytes()));
+    }
+    uri.map(|u| Ok(secret_from_uri(u)?.to_vec())).transpose()
 }
 
 /// Secrets of private watermark key schedules.

@@ -171,6 +171,38 @@ pub struct AigcEvidence {
     pub wrapped: bool,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+    /// Protection data in the reserved fields (TC260-PG-202511A), one for each field that is not empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub protection: Vec<ProtectionEvidence>,
+}
+
+/// What a reserved field of an AIGC object holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProtectionEvidence {
+    /// `ReservedCode1` or `ReservedCode2`.
+    pub field: String,
+    /// What was made of it.
+    pub state: ProtectionState,
+    /// Signature algorithm as a dotted object identifier, when one is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<String>,
+    /// Hex SHA-256 of the raw public key that travels with it, for algorithms this build knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+}
+
+/// What a reserved field says about its label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtectionState {
+    /// Data of the provider's own form.
+    Opaque,
+    /// A `SecurityData` object whose signature cannot be checked here. Says nothing against the label.
+    NotVerified,
+    /// The signature fits the label. The key travels inside: integrity, not identity.
+    Matches,
+    /// The signature is of a form known here and does not fit the label.
+    Differs,
 }
 
 /// An IPTC digital source type as it was read.
@@ -253,6 +285,12 @@ pub struct ManifestEvidence {
     pub actions: Vec<String>,
     /// IPTC code of the first action that has one.
     pub source_type: Option<String>,
+    /// `when` of the first action that has one, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Software agent of the first action that names one, `name/version`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software: Option<String>,
     /// Model name of the `c2pa.ai-disclosure` assertion.
     pub ai_disclosure: Option<String>,
     /// Labels of all assertions.
@@ -261,8 +299,37 @@ pub struct ManifestEvidence {
     pub ingredients: Vec<String>,
     /// Our record, when the manifest carries one.
     pub record: Option<Record>,
+    /// How trust was judged: against which clock, which lists, with which answers about revocation and time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<TrustJudgement>,
     /// `embedded` or `sidecar`.
     pub carrier: String,
+}
+
+/// How the signer of a manifest was judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TrustJudgement {
+    /// The time the certificate had to be valid at, RFC 3339.
+    pub at: String,
+    /// Where that time comes from: `time-stamp`, `given` (the caller's clock) or `system-clock`.
+    pub at_source: String,
+    /// Begin and end of the certificate's validity, RFC 3339.
+    pub validity: Option<(String, String)>,
+    /// `anchor`, `pinned-certificate` or `pinned-key`: why the signer is believed; absent when it is not.
+    pub believed_by: Option<String>,
+    /// Subject of the trust anchor the chain ends in.
+    pub anchor: Option<String>,
+    /// `not-revoked`, `revoked`, `unknown`, or absent when nothing says anything about it.
+    pub revocation: Option<String>,
+    /// Where the answer about revocation comes from: `stapled-ocsp` or `revocation-list`.
+    pub revocation_source: Option<String>,
+    /// Time of the time stamp, RFC 3339, when one was verified.
+    pub time_stamp: Option<String>,
+    /// Subject of the time stamp's signer.
+    pub time_stamp_signer: Option<String>,
+    /// Hex SHA-256 of the signer's raw public key (Ed25519), or of its SubjectPublicKeyInfo.
+    pub key_id: Option<String>,
 }
 
 /// A label as it was seen.

@@ -35,8 +35,8 @@ pub use digest::{Sha256Hex, sha256_hex, sha256_source};
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{
     AigcEvidence, Confidence, Evidence, Finding, HardBinding, LabelEvidence, ManifestEvidence, MarkKind,
-    Note, Place, Problem, SignerEvidence, SourceTypeEvidence, State, StatusCodes, TrustAxes,
-    WatermarkEvidence, Why,
+    Note, Place, Problem, ProtectionEvidence, ProtectionState, SignerEvidence, SourceTypeEvidence, State,
+    StatusCodes, TrustAxes, TrustJudgement, WatermarkEvidence, Why,
 };
 pub use format::{
     Carrier, Edit, Entry, Format, FormatInfo, Layout, Magic, Media, Normalisation, Properties, SignalSupport,
@@ -53,6 +53,6 @@ pub use plan::{Existing, Plan, PlanNote};
 pub use record::{RECORD_SCHEMA, Record};
 pub use registry::Registry;
 pub use report::{Outcome, REPORT_SCHEMA, Report, Subject, Verdict};
-pub use seal::{SealCx, Sealed, Signer, Trust};
+pub use seal::{SealAct, SealCx, Sealed, Signer, Trust};
 pub use signal::{Observation, Placed, Query, RenderCx, SignalOp, Tools, WatermarkRecord, WatermarkSpec};
 pub use source::{Source, SourceReader};

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     Declaration, Edit, Finding, Format, Layout, Limits, MarkKind, Observation, Plan, Query, Record, RenderCx,
-    Result, SealCx, Sealed, SignalOp, Source, Tools, Trust,
+    Result, SealCx, Sealed, SignalOp, Signer, Source, Tools, Trust,
 };
 
 /// When a mark is written: content first, then metadata, the signature over both last.
@@ -79,6 +79,8 @@ pub struct WriteCx<'a> {
     pub layout: &'a Layout,
     /// Bounds.
     pub limits: &'a Limits,
+    /// The key, for marks that protect themselves with a signature of their own.
+    pub signer: Option<&'a dyn Signer>,
 }
 
 /// One step of a plan.

@@ -29,7 +29,7 @@ pub struct PlanNote {
 
 /// The plan: a value that can be printed, stored and compared with what was found afterwards.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-// Four independent switches, one per mark: an enum would only rename them.
+// Independent switches, one per mark: an enum would only rename them.
 #[expect(clippy::struct_excessive_bools)]
 pub struct Plan {
     /// Profiles it satisfies.
@@ -39,6 +39,9 @@ pub struct Plan {
     pub label: Option<LabelSpec>,
     /// Write the GB 45438 AIGC object.
     pub aigc: bool,
+    /// Sign the AIGC object inside itself (TC260-PG-202511A).
+    #[serde(default)]
+    pub protect_aigc: bool,
     /// Write the IPTC digital source type.
     pub source_type: bool,
     /// Sign a C2PA manifest.

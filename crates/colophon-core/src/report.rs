@@ -37,6 +37,9 @@ pub struct Verdict {
     pub clause: String,
     /// How well we know the rule: `C` confirmed, `S` one source, `I` inferred.
     pub confidence: String,
+    /// Date from which the rule applies, ISO 8601; empty when it is no law.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub effective: String,
     /// Indices into the report's findings that the outcome rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<usize>,

@@ -15,6 +15,9 @@ pub trait Signer: Send + Sync {
     /// Certificate chain in DER, leaf first, without the root; empty when there is none.
     fn certificates(&self) -> Vec<Vec<u8>>;
 
+    /// The raw public key; 32 bytes for Ed25519.
+    fn public_key(&self) -> Vec<u8>;
+
     /// Signs `message`.
     ///
     /// # Errors
@@ -40,8 +43,22 @@ pub struct Trust {
     pub timestamp_anchors_pem: Vec<String>,
     /// Leaf certificates believed by themselves, PEM.
     pub pinned_pem: Vec<String>,
+    /// Public keys believed by themselves: hex of a raw Ed25519 key, or of the SHA-256 of one (a key id).
+    pub pinned_keys: Vec<String>,
+    /// Revocation lists signed by an issuer in the chain: X.509 CRLs, PEM.
+    pub revocation_pem: Vec<String>,
     /// The time validity is judged at, Unix seconds; the system clock when absent.
     pub at: Option<i64>,
+}
+
+/// What the seal states about the content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SealAct {
+    /// The content was made or changed with a model, and marked.
+    #[default]
+    Marked,
+    /// A platform added its propagation fields to somebody else's content and changed nothing else.
+    Propagated,
 }
 
 /// What a sealing mark sees.
@@ -55,6 +72,8 @@ pub struct SealCx<'a> {
     pub parent_sidecar: Option<&'a [u8]>,
     /// Format of both.
     pub format: &'a dyn Format,
+    /// What the seal states.
+    pub act: SealAct,
     /// The caller's statement.
     pub declaration: &'a Declaration,
     /// The plan.

@@ -3,7 +3,11 @@
 mod mark;
 mod object;
 mod parse;
+mod propagate;
+mod protect;
 
 pub use mark::{AIGC, NAMESPACE, PREFIX, PROPERTY};
 pub use object::{AigcObject, MAX_FIELD};
 pub use parse::{Parsed, parse};
+pub use propagate::{Propagator, propagate};
+pub use protect::{Role, SCHEME, protect};

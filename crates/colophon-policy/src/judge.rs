@@ -1,8 +1,11 @@
 //! From findings to verdicts.
 
+mod aigc;
+mod disclosure;
+
 use colophon_core::{
-    AigcEvidence, Evidence, Finding, HardBinding, LabelEvidence, ManifestEvidence, MarkKind, Media, Outcome,
-    Properties, State, Verdict,
+    Evidence, Finding, HardBinding, LabelEvidence, ManifestEvidence, MarkKind, Media, Outcome, Properties,
+    State, Verdict,
 };
 use colophon_label::wording;
 
@@ -19,6 +22,8 @@ pub struct Examined<'a> {
     pub has_aigc_slot: bool,
     /// Every finding.
     pub findings: &'a [Finding],
+    /// The day judged for, ISO 8601: rules that apply from a later day are not applicable.
+    pub date: &'a str,
 }
 
 /// Judges every rule of a profile.
@@ -27,7 +32,11 @@ pub fn judge(profile: &Profile, x: &Examined<'_>) -> Vec<Verdict> {
 }
 
 fn verdict(profile: &Profile, rule: &Rule, x: &Examined<'_>) -> Verdict {
-    let ruling = if rule.media.is_empty() || rule.media.contains(&x.media) {
+    // ISO dates sort as text. The profile's own date is told, not judged: who names a profile wants its answer.
+    let later = !rule.effective.is_empty() && *x.date < *rule.effective;
+    let ruling = if later {
+        Ruling::new(Outcome::NotApplicable, format!("the rule applies from {}", rule.effective))
+    } else if rule.media.is_empty() || rule.media.contains(&x.media) {
         check(&rule.check, x)
     } else {
         Ruling::new(Outcome::NotApplicable, "the rule is about other media")
@@ -39,6 +48,7 @@ fn verdict(profile: &Profile, rule: &Rule, x: &Examined<'_>) -> Verdict {
         reason: ruling.reason,
         clause: rule.clause.clone(),
         confidence: rule.confidence.clone(),
+        effective: profile.effective_of(rule).to_owned(),
         because: ruling.because,
     }
 }
@@ -67,9 +77,10 @@ impl Ruling {
 
 fn check(check: &Check, x: &Examined<'_>) -> Ruling {
     match check {
-        Check::LabelPresent => {
-            with_label(x, false, |_, state| Ruling::new(Outcome::Pass, format!("the label is {state}")))
+        Check::LabelPresent { optional } => {
+            with_label(x, *optional, |_, state| Ruling::new(Outcome::Pass, format!("the label is {state}")))
         }
+        Check::LabelAtStart => with_label(x, false, |e, _| at_start(e)),
         Check::LabelWording { words, optional } => {
             with_label(x, *optional, |e, _| label_wording(e, *words, x))
         }
@@ -99,10 +110,20 @@ fn check(check: &Check, x: &Examined<'_>) -> Ruling {
         | Check::AigcFields
         | Check::AigcLabelValue
         | Check::AigcProviderCode
-        | Check::AigcPlace => aigc(check, x),
+        | Check::AigcPropagator
+        | Check::AigcFirstWrite
+        | Check::AigcCharset
+        | Check::AigcProtection
+        | Check::AigcAgrees
+        | Check::AigcPlace => aigc::check(check, x),
         Check::ManifestValid => manifest_valid(x),
         Check::ManifestSourceType => manifest_source_type(x),
         Check::WatermarkPresent { exempt_characters } => watermark(x, *exempt_characters),
+        Check::WatermarkPublic => watermark_public(x),
+        Check::Disclosure { part } => disclosure::part(*part, x),
+        Check::Durable => disclosure::durable(x),
+        Check::OpenStandard => disclosure::open_standard(x),
+        Check::Disclosed => disclosure::disclosed(x),
         Check::MachineReadableAi => machine_readable(x),
         Check::NoneInvalid => none_invalid(x),
     }
@@ -133,6 +154,24 @@ fn with_label(x: &Examined<'_>, optional: bool, then: impl Fn(&LabelEvidence, St
         return Ruling::new(outcome(Outcome::Undetermined), "a label could not be looked for").on(because);
     }
     Ruling::new(outcome(Outcome::Fail), "no label was found").on(because)
+}
+
+fn at_start(e: &LabelEvidence) -> Ruling {
+    if let Some((start, end)) = e.seen.first() {
+        // A lead-in of silence is no content.
+        return Ruling::pass_if(
+            *start <= 0.5,
+            format!("it is heard or seen from {start:.2} s to {end:.2} s"),
+            format!("it comes at {start:.2} s, not at the start"),
+        );
+    }
+    match e.position.as_deref() {
+        Some(p) if p.contains("start") || p.contains("first") || p.contains("beginning") => {
+            Ruling::new(Outcome::Pass, format!("it stands at the {p}"))
+        }
+        Some(p) => Ruling::new(Outcome::Fail, format!("it stands at the {p}, not at the start")),
+        None => Ruling::new(Outcome::Undetermined, "the label's position is not known"),
+    }
 }
 
 fn label_wording(e: &LabelEvidence, words: Words, x: &Examined<'_>) -> Ruling {
@@ -173,57 +212,6 @@ fn label_duration(e: &LabelEvidence, min_s: f64, x: &Examined<'_>) -> Ruling {
         None if e.seen.is_empty() => Ruling::new(Outcome::Undetermined, "no frames were examined"),
         None => Ruling::new(Outcome::Fail, "the label is not on the first frame"),
     }
-}
-
-fn aigc(check: &Check, x: &Examined<'_>) -> Ruling {
-    if !x.has_aigc_slot {
-        return Ruling::new(
-            Outcome::NotApplicable,
-            "the file type has no metadata; implicit labels in plain text are not mandatory for now",
-        );
-    }
-    let there = of(x, |f| f.mark == "gb45438.aigc" && f.state != State::Absent);
-    let because: Vec<usize> = there.iter().map(|(i, _)| *i).collect();
-    let labels: Vec<(&Finding, &AigcEvidence)> = there
-        .iter()
-        .filter_map(|(_, f)| match &f.evidence {
-            Some(Evidence::Aigc(e)) => Some((*f, e)),
-            _ => None,
-        })
-        .collect();
-    if *check == Check::AigcSingle && there.len() > 1 {
-        return Ruling::new(Outcome::Fail, format!("{} labels are there", there.len())).on(because);
-    }
-    let Some((finding, e)) = labels.first() else {
-        let reason =
-            if there.is_empty() { "no AIGC label was found" } else { "the AIGC label cannot be read" };
-        let outcome = match check {
-            Check::AigcPresent | Check::AigcSingle => Outcome::Fail,
-            Check::AigcFields if !there.is_empty() => Outcome::Fail,
-            _ => Outcome::NotApplicable,
-        };
-        return Ruling::new(outcome, reason).on(because);
-    };
-    let fatal = |codes: &[&str]| e.problems.iter().find(|p| p.fatal && codes.contains(&p.code.as_str()));
-    let by_problem = |codes: &[&str], pass: &str| match fatal(codes) {
-        Some(p) => Ruling::new(Outcome::Fail, format!("{} {}", p.field.as_deref().unwrap_or("AIGC"), p.text)),
-        None => Ruling::new(Outcome::Pass, pass),
-    };
-    match check {
-        Check::AigcPresent => Ruling::new(Outcome::Pass, "an AIGC label was found"),
-        Check::AigcSingle => Ruling::new(Outcome::Pass, "exactly one label is there"),
-        Check::AigcFields => {
-            by_problem(&["missing-field", "empty-field", "duplicate-field"], "the required fields are filled")
-        }
-        Check::AigcLabelValue => by_problem(&["label-value"], "Label is 1, 2 or 3"),
-        Check::AigcProviderCode => by_problem(&["provider-code"], "names, or codes that check out"),
-        _ => Ruling::pass_if(
-            finding.place.as_ref().is_some_and(|p| p.normative),
-            "it stands in the place the guide names",
-            "it stands in a place the guide does not name",
-        ),
-    }
-    .on(because)
 }
 
 fn manifests<'a>(x: &Examined<'a>) -> Vec<(usize, &'a Finding, Option<&'a ManifestEvidence>)> {
@@ -296,6 +284,20 @@ fn watermark(x: &Examined<'_>, exempt_characters: u64) -> Ruling {
         return Ruling::new(Outcome::Undetermined, "a watermark could not be looked for").on(because);
     }
     Ruling::new(Outcome::Fail, "no watermark was found").on(because)
+}
+
+fn watermark_public(x: &Examined<'_>) -> Ruling {
+    let there = of(x, |f| f.kind == MarkKind::Watermark && f.state.is_there());
+    let Some((i, f)) = there.first() else {
+        return Ruling::new(Outcome::NotApplicable, "no watermark was found");
+    };
+    let public = matches!(&f.evidence, Some(Evidence::Watermark(e)) if e.key == "public");
+    Ruling::pass_if(
+        public,
+        "it is read without a secret and names its issuer",
+        "it is only read with a secret, and nothing in the content names the detector",
+    )
+    .on([*i])
 }
 
 /// Source types that say a model made or changed it (C2PA conformance rubric).

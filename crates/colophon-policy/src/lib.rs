@@ -10,4 +10,6 @@ mod profile;
 
 pub use judge::{Examined, judge};
 pub use planning::{LabelChoice, Overrides, plan};
-pub use profile::{BUILT_IN, Check, LabelDuty, Profile, Rule, Words, built_in, find, from_toml};
+pub use profile::{
+    BUILT_IN, Check, LabelDuty, Part, Profile, Rule, Words, built_in, find, from_toml, from_user_toml,
+};

@@ -48,6 +48,9 @@ pub struct Overrides {
     pub existing: Existing,
     /// Accept and record what breaks a profile.
     pub allow_noncompliant: bool,
+    /// Reference of the agreement under which the label is left out (Labeling Measures Art. 9). The caller logs the
+    /// delivery and keeps the log for at least six months.
+    pub agreement: Option<String>,
     /// This build embeds no watermark for the medium.
     pub watermark_unavailable: bool,
 }
@@ -70,6 +73,7 @@ pub fn plan(
         profiles: profiles.iter().map(|p| p.id.clone()).collect(),
         label: None,
         aigc: writes().any(|w| w.aigc),
+        protect_aigc: writes().any(|w| w.protect_aigc),
         source_type: writes().any(|w| w.source_type),
         manifest: writes().any(|w| w.manifest) && !over.no_manifest,
         watermark: writes().any(|w| w.watermark) && !over.no_watermark && !over.watermark_unavailable,
@@ -79,15 +83,24 @@ pub fn plan(
     let required = profiles.iter().find(|p| p.write.label == LabelDuty::Required);
     match &over.label {
         LabelChoice::None => {
-            if let Some(p) = required {
-                breach(&mut plan, over, "no-label", format!("profile {} requires a label", p.id))?;
+            let duty = |p: &&&Profile| p.write.label == LabelDuty::Required;
+            match (profiles.iter().filter(duty).find(|p| !p.write.unlabelled_by_agreement), &over.agreement) {
+                (None, Some(reference)) if required.is_some() => plan.notes.push(PlanNote {
+                    code: "unlabelled-delivery".to_owned(),
+                    text: format!("no label, under agreement {reference:?} (Labeling Measures Art. 9)"),
+                }),
+                (strict, _) => {
+                    if let Some(p) = strict.or(required) {
+                        breach(&mut plan, over, "no-label", format!("profile {} requires a label", p.id))?;
+                    }
+                }
             }
         }
         choice => plan.label = label(profiles, format.media, declaration, choice, over),
     }
     if let (Some(label), LabelChoice::Text(_)) = (&plan.label, &over.label) {
         for p in profiles {
-            if p.id == "cn" && !gb45438_elements(&label.text).complete() {
+            if p.rules.iter().any(asks_gb45438_words) && !gb45438_elements(&label.text).complete() {
                 let why = "the words lack an AI element or a generation element (GB 45438-2025, 5.1)";
                 breach(&mut plan.clone(), over, "wording", why.to_owned())?;
                 plan.notes.push(PlanNote { code: "allowed-noncompliant".to_owned(), text: why.to_owned() });
@@ -137,6 +150,11 @@ pub fn plan(
         });
     }
     Ok(plan)
+}
+
+/// The profile asks for the wording of GB 45438, 5.1 to 5.4.
+fn asks_gb45438_words(rule: &crate::Rule) -> bool {
+    matches!(rule.check, crate::Check::LabelWording { words: crate::Words::Gb45438, optional: false })
 }
 
 /// Refuses a breach of a profile, or records it when the caller allowed it.
@@ -245,6 +263,21 @@ mod tests {
         assert_eq!(p.notes[0].code, "allowed-noncompliant");
         let eu = [find("eu").unwrap()];
         assert!(plan(&eu, &PNG, &Declaration::default(), &over).unwrap().label.is_none());
+    }
+
+    #[test]
+    fn labeling_measures_art_9_an_agreement_allows_it_where_the_profile_knows_it() {
+        let over = Overrides {
+            label: LabelChoice::None,
+            agreement: Some("A-17".to_owned()),
+            ..Overrides::default()
+        };
+        let d = Declaration::default();
+        let p = plan(&[find("cn").unwrap()], &PNG, &d, &over).unwrap();
+        assert_eq!((p.label.is_none(), p.notes[0].code.as_str()), (true, "unlabelled-delivery"));
+        assert!(p.aigc, "the implicit label stays");
+        let e = plan(&[find("cn").unwrap(), find("in").unwrap()], &PNG, &d, &over).unwrap_err();
+        assert!(e.to_string().contains("profile in requires"), "{e}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct CertificateInfo {
     pub subject: String,
     /// Distinguished name of the issuer.
     pub issuer: String,
+    /// Organisation of the subject, when it names one.
+    pub organisation: Option<String>,
     /// Serial number, hex.
     pub serial: String,
     /// Begin of validity, RFC 3339.
@@ -54,6 +56,15 @@ pub fn parse_chain(pem: &str) -> Result<Vec<CertificateInfo>> {
     if chain.is_empty() { Err(key_error("there is no certificate in the chain")) } else { Ok(chain) }
 }
 
+/// Every certificate of a bundle that can be read; what cannot is left out.
+pub fn read_certificates(pem: &str) -> Vec<CertificateInfo> {
+    Pem::iter_from_buffer(pem.as_bytes())
+        .filter_map(std::result::Result::ok)
+        .filter(|b| b.label == "CERTIFICATE")
+        .filter_map(|b| parse(&b.contents).ok())
+        .collect()
+}
+
 fn parse(der: &[u8]) -> Result<CertificateInfo> {
     let broken = |e: String| key_error("a certificate cannot be read").because(e);
     let (_, cert) = X509Certificate::from_der(der).map_err(|e| broken(e.to_string()))?;
@@ -68,6 +79,12 @@ fn parse(der: &[u8]) -> Result<CertificateInfo> {
     Ok(CertificateInfo {
         subject: cert.subject().to_string(),
         issuer: cert.issuer().to_string(),
+        organisation: cert
+            .subject()
+            .iter_organization()
+            .next()
+            .and_then(|o| o.as_str().ok())
+            .map(str::to_owned),
         serial: cert.raw_serial().iter().map(|b| format!("{b:02x}")).collect(),
         not_before: rfc3339(validity.0),
         not_after: rfc3339(validity.1),

@@ -8,7 +8,7 @@ use rcgen::{
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use crate::{KeyPair, key_error};
+use crate::{KeyPair, key_error, parse_chain};
 
 /// `c2pa-kp-claimSigning` (C2PA 2.4, certificate profile).
 const CLAIM_SIGNING: [u64; 9] = [1, 3, 6, 1, 4, 1, 62558, 2, 1];
@@ -77,16 +77,59 @@ pub fn make_chain(root: &KeyPair, leaf: &KeyPair, request: &ChainRequest) -> Res
     let [root_serial, leaf_serial] = request.serials;
 
     let root_key = Rcgen::new(root);
-    let mut params = params(request, &format!("{} root", request.organisation), root_serial, &root_key);
+    let mut params = params(request, &root_name(request), root_serial, &root_key);
     (params.not_before, params.not_after) = (start, start + Duration::days(ROOT_DAYS));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let root_cert = params.self_signed(&root_key).map_err(failed)?;
     let issuer = Issuer::new(params, &root_key);
 
+    let leaf_pem = sign_leaf(&issuer, leaf, request, leaf_serial, start)?;
+    Ok(Chain { leaf_pem, root_pem: root_cert.pem() })
+}
+
+/// Makes a signing certificate for a new key under a root that exists: key rotation. What the old key signed stays as
+/// it is, and whoever believes the root believes the new key too.
+///
+/// # Errors
+/// `Key` when the root key is not the root certificate's, the root is no authority, or the new certificate would
+/// outlive it.
+pub fn issue_leaf(root: &KeyPair, root_pem: &str, leaf: &KeyPair, request: &ChainRequest) -> Result<String> {
+    let root_cert = parse_chain(root_pem)?;
+    let root_cert = root_cert.first().ok_or_else(|| key_error("there is no root certificate"))?;
+    if !root_cert.is_ca || root_cert.ed25519 != Some(root.public_key()) {
+        return Err(key_error("the root key does not belong to the root certificate"));
+    }
+    let start = OffsetDateTime::from_unix_timestamp(request.not_before)
+        .map_err(|_| key_error("the begin of validity is out of range"))?;
+    if (start + Duration::days(i64::from(request.days))).unix_timestamp() > root_cert.validity.1 {
+        return Err(key_error("the new certificate would outlive its root"));
+    }
+    let [root_serial, leaf_serial] = request.serials;
+    let root_key = Rcgen::new(root);
+    let issuer = params(request, &root_name(request), root_serial, &root_key);
+    let pem = sign_leaf(&Issuer::new(issuer, &root_key), leaf, request, leaf_serial, start)?;
+    // The names of issuer and root have to be one and the same.
+    let made = parse_chain(&pem)?;
+    if made.first().is_none_or(|c| c.issuer != root_cert.subject) {
+        return Err(key_error("the organisation is not the one of the root certificate"));
+    }
+    Ok(pem)
+}
+
+fn root_name(request: &ChainRequest) -> String {
+    format!("{} root", request.organisation)
+}
+
+fn sign_leaf(
+    issuer: &Issuer<'_, &Rcgen<'_>>,
+    leaf: &KeyPair,
+    request: &ChainRequest,
+    serial: [u8; 16],
+    start: OffsetDateTime,
+) -> Result<String> {
     let leaf_key = Rcgen::new(leaf);
-    let mut params =
-        self::params(request, &format!("{} content signing", request.organisation), leaf_serial, &leaf_key);
+    let mut params = params(request, &format!("{} content signing", request.organisation), serial, &leaf_key);
     (params.not_before, params.not_after) = (start, start + Duration::days(i64::from(request.days)));
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
@@ -95,8 +138,10 @@ pub fn make_chain(root: &KeyPair, leaf: &KeyPair, request: &ChainRequest) -> Res
         ExtendedKeyUsagePurpose::Other(CLAIM_SIGNING.to_vec()),
         ExtendedKeyUsagePurpose::EmailProtection,
     ];
-    let leaf_cert = params.signed_by(&leaf_key, &issuer).map_err(failed)?;
-    Ok(Chain { leaf_pem: leaf_cert.pem(), root_pem: root_cert.pem() })
+    let cert = params
+        .signed_by(&leaf_key, issuer)
+        .map_err(|e| key_error("the certificate cannot be made").because(e.to_string()))?;
+    Ok(cert.pem())
 }
 
 fn params(request: &ChainRequest, name: &str, serial: [u8; 16], key: &Rcgen<'_>) -> CertificateParams {
@@ -162,6 +207,31 @@ mod tests {
         assert_eq!(cert.validity.1 - cert.validity.0, 366 * 86400);
         let root = &parse_chain(&chain.root_pem).unwrap()[0];
         assert!(root.is_ca && root.subject == cert.issuer);
+    }
+
+    #[test]
+    fn a_rotated_key_hangs_under_the_same_root() {
+        let (root, old, new) =
+            (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]), KeyPair::from_seed(&[3; 32]));
+        let chain = make_chain(&root, &old, &ChainRequest::new("Acme", 366).unwrap()).unwrap();
+        let request = ChainRequest::new("Acme", 366).unwrap();
+        let pem = issue_leaf(&root, &chain.root_pem, &new, &request).unwrap();
+        let (cert, before) = (&parse_chain(&pem).unwrap()[0], &parse_chain(&chain.leaf_pem).unwrap()[0]);
+        assert_eq!(cert.issuer, before.issuer);
+        assert_eq!(cert.ed25519, Some(new.public_key()));
+        assert_ne!(cert.serial, before.serial);
+        assert!(
+            issue_leaf(&old, &chain.root_pem, &new, &request).unwrap_err().to_string().contains("root key")
+        );
+        let other = ChainRequest::new("Other", 366).unwrap();
+        assert!(
+            issue_leaf(&root, &chain.root_pem, &new, &other)
+                .unwrap_err()
+                .to_string()
+                .contains("organisation")
+        );
+        let long = ChainRequest { days: 3700, ..request };
+        assert!(issue_leaf(&root, &chain.root_pem, &new, &long).unwrap_err().to_string().contains("outlive"));
     }
 
     #[test]

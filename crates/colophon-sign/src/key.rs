@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 
 use colophon_core::Result;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
-use ed25519_dalek::{Signer as _, SigningKey};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -14,7 +14,7 @@ use crate::key_error;
 /// A private key with its public half. Zeroed when dropped, never shown.
 #[derive(Clone)]
 pub struct KeyPair {
-    key: SigningKey,
+    pub(crate) key: SigningKey,
 }
 
 impl fmt::Debug for KeyPair {
@@ -45,10 +45,8 @@ impl KeyPair {
     /// # Errors
     /// `Key` for anything but an unencrypted Ed25519 key. The text is never part of the message.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self> {
-        if pem.contains("BEGIN ENCRYPTED PRIVATE KEY") {
-            return Err(key_error(
-                "the private key is protected by a passphrase, which is not supported yet",
-            ));
+        if is_encrypted(pem) {
+            return Err(key_error("the private key is protected by a passphrase, and none was given"));
         }
         if pem.contains("BEGIN CERTIFICATE") && !pem.contains("PRIVATE KEY") {
             return Err(key_error("this is a certificate, not a private key"));
@@ -74,6 +72,11 @@ impl KeyPair {
         self.key.verifying_key().to_bytes()
     }
 
+    /// The public key as SubjectPublicKeyInfo in PEM (RFC 8410), which OpenSSL reads.
+    pub fn public_key_pem(&self) -> String {
+        self.key.verifying_key().to_public_key_pem(LineEnding::LF).unwrap_or_default()
+    }
+
     /// Hex SHA-256 of the public key. Its first 16 bits are the issuer number of watermarks.
     pub fn key_id(&self) -> String {
         hex(&Sha256::digest(self.public_key()))
@@ -83,6 +86,33 @@ impl KeyPair {
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.key.sign(message).to_bytes()
     }
+}
+
+/// Whether a PEM text is a private key protected by a passphrase.
+pub fn is_encrypted(pem: &str) -> bool {
+    pem.contains("BEGIN ENCRYPTED PRIVATE KEY")
+}
+
+/// Whether `signature` (64 bytes) is that of `public` over `message` (RFC 8032, strict: small-order keys never are).
+pub fn verify_ed25519(public: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
+    let (Ok(key), Ok(signature)) = (VerifyingKey::from_bytes(public), Signature::from_slice(signature))
+    else {
+        return false;
+    };
+    key.verify_strict(message, &signature).is_ok()
+}
+
+/// Hex HMAC-SHA-256 (RFC 2104) of a reference that must not be readable in a log.
+pub fn keyed_hash(secret: &[u8], text: &[u8]) -> String {
+    let mut key = Zeroizing::new([0_u8; 64]);
+    if secret.len() > key.len() {
+        key[..32].copy_from_slice(&Sha256::digest(secret));
+    } else {
+        key[..secret.len()].copy_from_slice(secret);
+    }
+    let pad = |byte: u8| -> Zeroizing<Vec<u8>> { Zeroizing::new(key.iter().map(|k| k ^ byte).collect()) };
+    let inner = Sha256::new().chain_update(pad(0x36).as_slice()).chain_update(text).finalize();
+    hex(&Sha256::new().chain_update(pad(0x5c).as_slice()).chain_update(inner).finalize())
 }
 
 /// Bytes in lower-case hex.
@@ -110,6 +140,17 @@ mod tests {
             "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
         );
         assert!(hex(&key.sign(b"")).starts_with("e5564300c360ac729086e2cc806e828a"));
+    }
+
+    /// RFC 4231, test cases 2 and 6.
+    #[test]
+    fn rfc4231_test_vectors() {
+        assert!(
+            keyed_hash(b"Jefe", b"what do ya want for nothing?")
+                .starts_with("5bdcc146bf60754e6a042426089575c7")
+        );
+        let long = keyed_hash(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First");
+        assert!(long.starts_with("60e431591ee0b67f0d8a26aacbf5b77f"), "{long}");
     }
 
     #[test]

@@ -11,13 +11,17 @@
 mod certificate;
 mod chain;
 mod key;
+#[cfg(feature = "passphrase")]
+mod passphrase;
+#[cfg(not(feature = "passphrase"))]
+mod passphrase_missing;
 mod signer;
 mod uri;
 
-pub use certificate::{CertificateInfo, parse_chain};
-pub use chain::{Chain, ChainRequest, make_chain};
-pub use key::KeyPair;
-pub use signer::CertifiedSigner;
+pub use certificate::{CertificateInfo, parse_chain, read_certificates};
+pub use chain::{Chain, ChainRequest, issue_leaf, make_chain};
+pub use key::{KeyPair, is_encrypted, keyed_hash, verify_ed25519};
+pub use signer::{CertifiedSigner, key_from_uri};
 pub use uri::secret_from_uri;
 
 use colophon_core::{Error, ErrorKind};

@@ -3,7 +3,7 @@
 use colophon_core::{Result, Signer};
 
 use crate::certificate::{CertificateInfo, parse_chain};
-use crate::key::{KeyPair, hex};
+use crate::key::{KeyPair, hex, is_encrypted};
 use crate::{key_error, secret_from_uri};
 
 /// Signs with an Ed25519 key whose chain was checked to belong to it.
@@ -46,9 +46,15 @@ impl CertifiedSigner {
     /// # Errors
     /// As [`secret_from_uri`], [`KeyPair::from_pkcs8_pem`] and [`CertifiedSigner::new`].
     pub fn from_uri(uri: &str, chain_pem: &str) -> Result<Self> {
-        let secret = secret_from_uri(uri)?;
-        let pem = std::str::from_utf8(&secret).map_err(|_| key_error("the private key is not PEM"))?;
-        Self::new(KeyPair::from_pkcs8_pem(pem)?, chain_pem)
+        Self::from_uri_with_passphrase(uri, None, chain_pem)
+    }
+
+    /// As [`CertifiedSigner::from_uri`], for keys that a passphrase protects.
+    ///
+    /// # Errors
+    /// As [`CertifiedSigner::from_uri`] and [`KeyPair::from_encrypted_pkcs8_pem`].
+    pub fn from_uri_with_passphrase(uri: &str, passphrase: Option<&[u8]>, chain_pem: &str) -> Result<Self> {
+        Self::new(key_from_uri(uri, passphrase)?, chain_pem)
     }
 
     /// The chain, leaf first.
@@ -62,6 +68,19 @@ impl CertifiedSigner {
     }
 }
 
+/// A key from a URI, opened with a passphrase where it is protected by one.
+///
+/// # Errors
+/// As [`secret_from_uri`], [`KeyPair::from_pkcs8_pem`] and [`KeyPair::from_encrypted_pkcs8_pem`].
+pub fn key_from_uri(uri: &str, passphrase: Option<&[u8]>) -> Result<KeyPair> {
+    let secret = secret_from_uri(uri)?;
+    let pem = std::str::from_utf8(&secret).map_err(|_| key_error("the private key is not PEM"))?;
+    match passphrase {
+        Some(passphrase) if is_encrypted(pem) => KeyPair::from_encrypted_pkcs8_pem(pem, passphrase),
+        _ => KeyPair::from_pkcs8_pem(pem),
+    }
+}
+
 /// Usages the C2PA certificate profile allows: claim signing, e-mail protection, document signing.
 const ACCEPTED_USAGES: [&str; 3] = ["1.3.6.1.4.1.62558.2.1", "1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36"];
 
@@ -72,6 +91,10 @@ impl Signer for CertifiedSigner {
 
     fn key_id(&self) -> String {
         self.key.key_id()
+    }
+
+    fn public_key(&self) -> Vec<u8> {
+        self.key.public_key().to_vec()
     }
 
     fn certificates(&self) -> Vec<Vec<u8>> {

@@ -6,6 +6,8 @@
 //! | judge a file against the rules of one or more jurisdictions | [`verify`] |
 //! | list every mark without judging | [`inspect`] |
 //! | see what marking would do | [`plan`] |
+//! | spread somebody else's content as a platform does (China) | [`propagate`] |
+//! | hand out a signed result | [`sign_result`], [`check_result`] |
 //! | know the formats and marks of this build | [`registry`] |
 //!
 //! Everything works on bytes in memory, prints nothing and keeps no global state; clock and randomness are fields of
@@ -34,23 +36,26 @@ mod check;
 mod existing;
 mod marking;
 mod options;
+mod propagating;
 mod reading;
 mod registry;
+mod result;
 mod watermark;
 
 pub use colophon_core::{
     AigcEvidence, Carrier, Confidence, Declaration, Error, ErrorKind, Evidence, Existing, Finding, Format,
     FormatInfo, Generator, HardBinding, LabelAt, LabelEvidence, LabelForm, LabelLook, LabelRecord, LabelSpec,
     Limits, ManifestEvidence, Mark, MarkInfo, MarkKind, Media, Model, Note, Observation, Origin, Outcome,
-    Place, Placed, Plan, PlanNote, Query, REPORT_SCHEMA, Record, Registry, RenderCx, Report, Result,
-    SignalOp, SignalSupport, Signer, Slot, SlotInfo, Source, Stage, State, Subject, Tools, Trust, Verdict,
-    WatermarkEvidence, WatermarkRecord, WatermarkSpec, Why, exit, sha256_hex,
+    Place, Placed, Plan, PlanNote, ProtectionEvidence, ProtectionState, Query, REPORT_SCHEMA, Record,
+    Registry, RenderCx, Report, Result, SignalOp, SignalSupport, Signer, Slot, SlotInfo, Source, Stage,
+    State, Subject, Tools, Trust, Verdict, WatermarkEvidence, WatermarkRecord, WatermarkSpec, Why, exit,
+    sha256_hex,
 };
 pub use colophon_policy::{LabelChoice, Overrides, Profile, Rule};
 
 /// Profiles: the built-in ones, and how to find one.
 pub mod profiles {
-    pub use colophon_policy::{BUILT_IN, built_in, find, from_toml};
+    pub use colophon_policy::{BUILT_IN, built_in, find, from_toml, from_user_toml};
 }
 
 /// JSON schemas of what is written for machines, generated from the types.
@@ -58,6 +63,11 @@ pub mod schema {
     /// Schema of [`crate::Report`].
     pub fn report() -> schemars::Schema {
         schemars::schema_for!(crate::Report)
+    }
+
+    /// Schema of [`crate::VerificationResult`].
+    pub fn result() -> schemars::Schema {
+        schemars::schema_for!(crate::VerificationResult)
     }
 
     /// Schema of [`crate::Record`].
@@ -69,6 +79,11 @@ pub use colophon_sign as sign;
 
 pub use marking::{Marked, mark, plan};
 pub use options::{Options, Profiles};
+pub use propagating::{Propagated, Propagation, UploadClass, propagate};
 pub use reading::{inspect, verify};
 pub use registry::registry;
+pub use result::{
+    CheckedResult, Detector, Layer, OpenRule, ProfileVerdict, RESULT_SCHEMA, ResultItem, ResultSigner,
+    SignedResult, VerificationResult, check_result, sign_result,
+};
 pub use watermark::{Detected, detect_watermark, embed_watermark};

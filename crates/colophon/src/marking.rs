@@ -2,8 +2,8 @@
 
 use colophon_core::{
     Declaration, Edit, Error, ErrorKind, Format, LabelRecord, Layout, Placed, Plan, PlanNote, RECORD_SCHEMA,
-    Record, RenderCx, Report, Result, SealCx, SignalOp, Signer, Slot, Source, Stage, Step, WatermarkRecord,
-    WatermarkSpec, WriteCx, sha256_hex,
+    Record, RenderCx, Report, Result, SealAct, SealCx, SignalOp, Signer, Slot, Source, Stage, Step,
+    WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
 };
 use colophon_policy::{Overrides, Profile};
 use sha2::{Digest, Sha256};
@@ -65,7 +65,7 @@ pub fn mark(
 
     let rendered = opened.render(input, &declaration, &mut plan, &incoming, signer, options)?;
     let content = rendered.bytes.as_deref().unwrap_or(input);
-    let content = write_metadata(opened.format, content, &declaration, &plan, options)?;
+    let content = write_metadata(opened.format, content, &declaration, &plan, signer, options)?;
     let record = Record {
         schema: RECORD_SCHEMA.to_owned(),
         content_id: declaration.content_id.clone().unwrap_or_default(),
@@ -89,6 +89,7 @@ pub fn mark(
                 parent: incoming.manifest.then_some(parent_source),
                 parent_sidecar: options.sidecar.as_deref(),
                 format: opened.format,
+                act: SealAct::Marked,
                 declaration: &declaration,
                 plan: &plan,
                 record: &record,
@@ -191,8 +192,14 @@ impl Opened {
                 strength: options.watermark_strength.clone(),
             }));
         }
-        let cx =
-            WriteCx { declaration, plan, format: self.format, layout: &self.layout, limits: &options.limits };
+        let cx = WriteCx {
+            declaration,
+            plan,
+            format: self.format,
+            layout: &self.layout,
+            limits: &options.limits,
+            signer,
+        };
         for mark in registry().marks().iter().filter(|m| m.info().stage == Stage::Signal) {
             for step in mark.write(&cx)? {
                 if let Step::Signal(op) = step {
@@ -244,12 +251,14 @@ fn write_metadata(
     content: &[u8],
     declaration: &Declaration,
     plan: &Plan,
+    signer: Option<&dyn Signer>,
     options: &Options,
 ) -> Result<Vec<u8>> {
     let mut layout = format.inspect(&content, &options.limits)?;
     let mut edits: Vec<Edit> = Vec::new();
     for mark in registry().marks().iter().filter(|m| m.info().stage == Stage::Metadata) {
-        let cx = WriteCx { declaration, plan, format, layout: &layout, limits: &options.limits };
+        let limits = &options.limits;
+        let cx = WriteCx { declaration, plan, format, layout: &layout, limits, signer };
         let steps = mark.write(&cx)?;
         for step in steps {
             if let Step::Edit(edit) = step {

@@ -24,9 +24,15 @@ pub fn verify(input: &[u8], profiles: &Profiles, options: &Options) -> Result<Re
         properties: &report.subject.properties,
         has_aigc_slot,
         findings: &report.findings,
+        date: judged_day(options),
     };
     report.verdicts = profiles.iter().flat_map(|p| colophon_policy::judge(p, &examined)).collect();
     Ok(report)
+}
+
+/// The day judged for: the caller's clock, which `Trust::at` overrides elsewhere for certificates only.
+fn judged_day(options: &Options) -> &str {
+    options.now.get(..10).unwrap_or(&options.now)
 }
 
 /// Lists every mark without judging.

@@ -40,6 +40,8 @@ pub(crate) struct MarkArgs {
     #[command(flatten)]
     pub(crate) label: LabelArgs,
     #[command(flatten)]
+    pub(crate) article9: Article9Args,
+    #[command(flatten)]
     pub(crate) key: KeyArgs,
     /// Leave the watermark out.
     #[arg(long, help_heading = "Marks")]
@@ -137,6 +139,31 @@ pub(crate) struct LabelArgs {
     /// Seconds the label is shown on video.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) label_duration: Option<f64>,
+}
+
+/// Delivery without a label, which China allows under an agreement; metadata, manifest and watermark stay.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Unlabelled delivery (Labeling Measures Art. 9)")]
+pub(crate) struct Article9Args {
+    /// Leave the label out at the recipient's request.
+    #[arg(long, requires = "agreement")]
+    pub(crate) no_explicit: bool,
+    /// Reference of the agreement that fixes the recipient's duties.
+    #[arg(long, value_name = "REF")]
+    pub(crate) agreement: Option<String>,
+    /// Who asked for it; logged as a keyed hash.
+    #[arg(long, value_name = "REF", requires = "recipient_key")]
+    pub(crate) recipient: Option<String>,
+    /// Secret of the recipient's hash, as a key URI.
+    #[arg(long, value_name = "URI")]
+    pub(crate) recipient_key: Option<String>,
+    /// The log every such delivery is written to before it is handed out.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) delivery_log: Option<PathBuf>,
+    /// Days the log record is to be kept; at least six months.
+    #[arg(long, value_name = "DAYS", default_value_t = crate::delivery::MIN_DAYS,
+        value_parser = clap::value_parser!(u32).range(i64::from(crate::delivery::MIN_DAYS)..=36_500))]
+    pub(crate) retain_days: u32,
 }
 
 /// The signing key.

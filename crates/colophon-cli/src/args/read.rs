@@ -22,9 +22,8 @@ pub(crate) struct InputArgs {
     /// A manifest kept beside the file; FILE.c2pa is looked for by default.
     #[arg(long, value_name = "FILE")]
     pub(crate) sidecar: Option<PathBuf>,
-    /// Believe signers under these certificates, PEM.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) trust: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trust: super::TrustArgs,
     /// Secret of a private watermark key schedule to try, as a key URI.
     #[arg(long, value_name = "URI")]
     pub(crate) watermark_key: Vec<String>,
@@ -66,6 +65,30 @@ pub(crate) struct VerifyArgs {
     /// Exit 0 whatever the verdicts; errors still count.
     #[arg(long)]
     pub(crate) exit_zero: bool,
+    /// Write the result as a document that stands by itself, with a detached Ed25519 signature in FILE.sig.
+    #[arg(long, value_name = "FILE", help_heading = "Signed result", conflicts_with = "result")]
+    pub(crate) report: Option<PathBuf>,
+    /// Check such a document, and the inputs against it, instead of examining anything.
+    #[arg(long, value_name = "FILE", help_heading = "Signed result")]
+    pub(crate) result: Option<PathBuf>,
+    /// The document's signature; FILE.sig by default.
+    #[arg(long, value_name = "FILE", help_heading = "Signed result", requires = "result")]
+    pub(crate) signature: Option<PathBuf>,
+    /// Private key that signs the document, as a URI; the configured one by default.
+    #[arg(
+        long,
+        value_name = "URI",
+        help_heading = "Signed result",
+        env = "COLOPHON_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) key: Option<String>,
+    /// Its certificate chain, PEM; the configured one by default.
+    #[arg(long, value_name = "FILE", help_heading = "Signed result", env = "COLOPHON_CERT")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Overwrite an existing document.
+    #[arg(long, help_heading = "Signed result")]
+    pub(crate) force: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -41,6 +41,33 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print the public key as PEM, for those who check signed results with other tools.
+    Public {
+        /// Private key as a URI; the configured one by default.
+        #[arg(long, value_name = "URI", env = "COLOPHON_KEY", hide_env_values = true)]
+        key: Option<String>,
+    },
+    /// Make a new private key.
+    New {
+        /// The file to write, mode 0600.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Protect it with the passphrase of COLOPHON_PASSPHRASE or the configuration.
+        #[arg(long)]
+        protect: bool,
+    },
+    /// Replace the signing key and its certificate by new ones under the same root; old marks stay valid.
+    Rotate {
+        /// Private key of the root, as a URI; `colophon-root.key` beside colophon.toml by default.
+        #[arg(long, value_name = "URI")]
+        root_key: Option<String>,
+        /// Certificate of the root; `colophon-root.crt` beside colophon.toml by default.
+        #[arg(long, value_name = "FILE")]
+        root_cert: Option<PathBuf>,
+        /// Days the new certificate is valid.
+        #[arg(long, value_name = "DAYS", default_value_t = 366, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        days: u16,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,5 @@
 //! `colophon init`.
 
-use std::path::Path;
-
 use colophon::exit::Exit;
 use colophon::sign::{ChainRequest, KeyPair, make_chain};
 use colophon::{Error, ErrorKind, Profiles};
@@ -39,8 +37,8 @@ pub(super) fn run(args: &InitArgs) -> Result<Exit, Failure> {
         args.producer.clone().unwrap_or_else(|| format!("key-{}", key_id.get(..16).unwrap_or_default()));
     let organisation = args.organisation.clone().unwrap_or_else(|| producer.clone());
     let chain = make_chain(&root, &leaf, &ChainRequest::new(&organisation, args.days)?)?;
-    write_private(&dir.join(ROOT_KEY), &root.to_pkcs8_pem()?, args.force)?;
-    write_private(&dir.join(KEY), &leaf.to_pkcs8_pem()?, args.force)?;
+    files::write_private(&dir.join(ROOT_KEY), &root.to_pkcs8_pem()?, args.force)?;
+    files::write_private(&dir.join(KEY), &leaf.to_pkcs8_pem()?, args.force)?;
     files::write_atomically(&dir.join(CHAIN), chain.leaf_pem.as_bytes(), args.force)?;
     files::write_atomically(&dir.join(ROOT), chain.root_pem.as_bytes(), args.force)?;
     files::write_atomically(&dir.join(FILE_NAME), config(args, &producer).as_bytes(), args.force)?;
@@ -71,22 +69,4 @@ fn config(args: &InitArgs, producer: &str) -> String {
         list.join(", "),
         toml::Value::from(producer)
     )
-}
-
-/// A private key file is never readable by others, not even for a moment.
-fn write_private(path: &Path, pem: &str, force: bool) -> Result<(), Failure> {
-    use std::io::Write;
-    let failed = |e: std::io::Error| Failure::from(e).on(path);
-    if force && path.exists() {
-        std::fs::remove_file(path).map_err(failed)?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path).map_err(failed)?;
-    file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }

@@ -14,13 +14,15 @@ use super::batch;
 use crate::advice::Failure;
 use crate::args::{LabelArgs, MarkArgs, OnExisting, PlaceArg, StyleArg};
 use crate::config::{Config, LabelConfig};
+use crate::delivery::Deliveries;
 use crate::files::{self, Input};
 use crate::output::{human, json};
-use crate::signer;
+use crate::{profiles, signer};
 
 pub(super) fn run(args: &MarkArgs) -> Result<Exit, Failure> {
     let config = Config::load()?;
-    let profiles = profiles(&args.profile, &config)?;
+    let profiles = profiles::named(&args.profile, &config)?;
+    let deliveries = deliveries(args, &config)?;
     let declaration = config.declaration(&args.declaration)?;
     let options = options(args, &config)?;
     let signer = if args.no_manifest { None } else { signer::load(&args.key, &config)? };
@@ -35,6 +37,7 @@ pub(super) fn run(args: &MarkArgs) -> Result<Exit, Failure> {
         declaration: &declaration,
         options: &options,
         signer: signer.as_ref(),
+        deliveries: deliveries.as_ref(),
     };
     let mut exit = Exit::Ok;
     let to_stdout = matches!(target, Target::Stdout);
@@ -48,16 +51,39 @@ pub(super) fn run(args: &MarkArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// The profiles named, configured, or `any`.
-pub(super) fn profiles(named: &[String], config: &Config) -> Result<Profiles, Failure> {
-    let ids: Vec<&str> = if !named.is_empty() {
-        named.iter().map(String::as_str).collect()
-    } else if !config.profiles.is_empty() {
-        config.profiles.iter().map(String::as_str).collect()
-    } else {
-        vec!["any"]
+/// The delivery log of an unlabelled delivery, when that is what was asked for.
+fn deliveries(args: &MarkArgs, config: &Config) -> Result<Option<Deliveries>, Failure> {
+    let a = &args.article9;
+    let Some(agreement) = a.agreement.clone().filter(|r| a.no_explicit && !r.trim().is_empty()) else {
+        return if a.no_explicit || a.agreement.is_some() {
+            Err(Failure::usage("an unlabelled delivery needs --no-explicit and the reference of an agreement")
+                .hint("name the agreement that fixes the recipient's duty to label with --agreement (Labeling Measures Art. 9)"))
+        } else {
+            Ok(None)
+        };
     };
-    Ok(Profiles::named(&ids)?)
+    let configured = config.delivery_log.as_deref().map(|p| config.resolve(p));
+    let path = a.delivery_log.clone().or(configured).ok_or_else(|| {
+        Failure::usage("an unlabelled delivery is logged, and there is no log")
+            .hint("name one with --delivery-log, or as `delivery_log` in colophon.toml")
+    })?;
+    let recipient = match (&a.recipient, &a.recipient_key) {
+        (Some(r), Some(uri)) => {
+            Some(colophon::sign::keyed_hash(&colophon::sign::secret_from_uri(uri)?, r.as_bytes()))
+        }
+        (Some(_), None) => {
+            return Err(Failure::usage("a recipient is logged as a keyed hash, and there is no key")
+                .hint("name a secret with --recipient-key file:PATH or env:NAME"));
+        }
+        (None, _) => None,
+    };
+    Ok(Some(Deliveries {
+        path,
+        agreement,
+        recipient,
+        days: a.retain_days,
+        writer: std::sync::Mutex::new(()),
+    }))
 }
 
 fn options(args: &MarkArgs, config: &Config) -> Result<Options, Failure> {
@@ -92,6 +118,7 @@ fn overrides(args: &MarkArgs, config: &LabelConfig) -> Result<Overrides, Failure
     }
     Ok(Overrides {
         label: match label.as_str() {
+            _ if args.article9.no_explicit => LabelChoice::None,
             "auto" => LabelChoice::Auto,
             "none" => LabelChoice::None,
             text => LabelChoice::Text(text.to_owned()),
@@ -110,6 +137,7 @@ fn overrides(args: &MarkArgs, config: &LabelConfig) -> Result<Overrides, Failure
             OnExisting::Replace => Existing::Replace,
         },
         allow_noncompliant: args.allow_noncompliant,
+        agreement: args.article9.agreement.clone(),
         watermark_unavailable: false,
     })
 }
@@ -193,6 +221,7 @@ struct Job<'a> {
     declaration: &'a Declaration,
     options: &'a Options,
     signer: Option<&'a CertifiedSigner>,
+    deliveries: Option<&'a Deliveries>,
 }
 
 /// What became of one input.
@@ -230,6 +259,9 @@ impl Job<'_> {
         }
         let signer = self.signer.map(|s| s as &dyn Signer);
         let marked = colophon::mark(&bytes, self.declaration, self.profiles, signer, &options)?;
+        if let Some(log) = self.deliveries {
+            log.record(&marked, &self.options.now)?;
+        }
         let sidecar = write(&marked, output.as_deref(), overwrite)?;
         Ok(Done::Marked { marked: Box::new(marked), output, sidecar })
     }

@@ -7,11 +7,12 @@ use crate::advice::Failure;
 use crate::args::ProfileCommand;
 use crate::config::Config;
 use crate::output::human;
+use crate::profiles;
 
 pub(super) fn run(command: &ProfileCommand) -> Result<Exit, Failure> {
     match command {
         ProfileCommand::List => {
-            for p in colophon::profiles::built_in() {
+            for p in &profiles::known(&Config::load()?)? {
                 let since =
                     if p.effective.is_empty() { String::new() } else { format!("  since {}", p.effective) };
                 human::plain(&format!("{:<12} {}{since}", p.id, p.name));
@@ -19,16 +20,23 @@ pub(super) fn run(command: &ProfileCommand) -> Result<Exit, Failure> {
         }
         ProfileCommand::Show { id, effective } => match (id, effective) {
             (Some(id), _) => {
-                colophon::profiles::find(id)?;
-                let text =
-                    colophon::profiles::BUILT_IN.iter().find(|(known, _)| known == id).map_or("", |(_, t)| t);
+                let all = profiles::known(&Config::load()?)?;
+                let p = all.iter().find(|p| p.id == *id);
+                let p = p.map_or_else(|| colophon::profiles::find(id).map_err(Failure::from), Ok)?;
+                // A built-in profile is shown with its comments, one of a file as it is in force.
+                let text = colophon::profiles::BUILT_IN
+                    .iter()
+                    .find(|(known, text)| {
+                        known == id && colophon::profiles::from_toml(text).is_ok_and(|b| b == *p)
+                    })
+                    .map_or_else(|| toml::to_string(p).unwrap_or_default(), |(_, t)| (*t).to_owned());
                 human::plain(text.trim_end());
             }
             (None, true) => show_effective()?,
             (None, false) => return Err(Failure::usage("name a profile, or ask for --effective")),
         },
         ProfileCommand::Explain { id } => {
-            let all = colophon::profiles::built_in();
+            let all = profiles::known(&Config::load()?)?;
             let hits: Vec<(&Profile, &Rule)> = all
                 .iter()
                 .flat_map(|p| p.rules.iter().map(move |r| (p, r)))
@@ -55,8 +63,17 @@ fn explain(p: &Profile, r: &Rule) {
     let media: Vec<String> = r.media.iter().map(|m| format!("{m:?}").to_lowercase()).collect();
     let media = if media.is_empty() { "all".to_owned() } else { media.join(", ") };
     human::plain(&format!(
-        "{}\n  {}\n  clause      {}\n  media       {media}\n  confidence  {known}\n  source      {}\n",
-        r.id, r.title, r.clause, p.citation
+        "{}\n  {}\n  clause      {}\n  applies     {}\n  media       {media}\n  confidence  {}: {known}\n  source      {}\n",
+        r.id,
+        r.title,
+        r.clause,
+        if p.effective_of(r).is_empty() {
+            "always; it is no law".to_owned()
+        } else {
+            format!("from {}", p.effective_of(r))
+        },
+        r.confidence,
+        p.citation_of(r)
     ));
 }
 

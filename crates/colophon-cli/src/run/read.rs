@@ -4,17 +4,20 @@ use colophon::exit::Exit;
 use colophon::{Options, Outcome, Profiles, Report};
 use serde_json::{Value, json};
 
-use super::{batch, mark};
+use super::{batch, result, trust};
 use crate::advice::Failure;
 use crate::args::{InputArgs, OutputFormat, Undetermined, VerifyArgs};
 use crate::config::Config;
 use crate::files::{self, Input};
 use crate::output::{human, json};
-use crate::signer;
+use crate::{profiles, signer};
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
     let config = Config::load()?;
-    let profiles = mark::profiles(&args.profile, &config)?;
+    if let Some(path) = &args.result {
+        return result::check(path, args, &config, &args.input.trust.pubkey);
+    }
+    let profiles = profiles::named(&args.profile, &config)?;
     let judge = |r: &Report| {
         let bad = r.verdicts.iter().any(|v| match v.outcome {
             Outcome::Fail => true,
@@ -23,11 +26,26 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
         });
         if bad && !args.exit_zero { Exit::Finding } else { Exit::Ok }
     };
-    run(&args.input, &config, Some(&profiles), judge)
+    let mut reports = Vec::new();
+    let mut now = String::new();
+    let keep = args.report.is_some();
+    let exit = run(&args.input, &config, Some(&profiles), judge, |report, options| {
+        if keep {
+            now.clone_from(&options.now);
+            reports.push(report.clone());
+        }
+    })?;
+    if let Some(path) = &args.report {
+        // An input that could not be examined has no result; the exit code says so.
+        if !reports.is_empty() {
+            result::write(path, &reports, args, &config, &now)?;
+        }
+    }
+    Ok(exit)
 }
 
 pub(super) fn inspect(args: &InputArgs) -> Result<Exit, Failure> {
-    run(args, &Config::load()?, None, |_| Exit::Ok)
+    run(args, &Config::load()?, None, |_| Exit::Ok, |_, _| ())
 }
 
 fn run(
@@ -35,6 +53,7 @@ fn run(
     config: &Config,
     profiles: Option<&Profiles>,
     judge: impl Fn(&Report) -> Exit,
+    mut seen: impl FnMut(&Report, &Options),
 ) -> Result<Exit, Failure> {
     let options = options(args, config)?;
     let inputs = files::collect(&args.inputs, args.files_from.as_deref(), args.recursive)?;
@@ -58,7 +77,10 @@ fn run(
         |_, result| {
             total += 1;
             let this = match &result {
-                Ok(report) => judge(report),
+                Ok(report) => {
+                    seen(report, &options);
+                    judge(report)
+                }
                 Err(e) => e.exit,
             };
             exit = exit.and(this);
@@ -91,14 +113,7 @@ fn run(
 
 fn options(args: &InputArgs, config: &Config) -> Result<Options, Failure> {
     let mut options = super::options(&args.limit)?;
-    let configured = config.trust.iter().map(|p| config.resolve(p));
-    for path in args.trust.iter().cloned().chain(configured) {
-        let pem = std::fs::read_to_string(&path).map_err(|e| Failure::from(e).on(&path))?;
-        if !pem.contains("-----BEGIN CERTIFICATE-----") {
-            return Err(Failure::usage("no certificate in PEM form").on(&path));
-        }
-        options.trust.anchors_pem.push(pem);
-    }
+    options.trust = trust::gather(&args.trust, config)?;
     options.watermark_keys = signer::secrets(&args.watermark_key)?;
     if let Some(path) = &args.sidecar {
         options.sidecar = Some(std::fs::read(path).map_err(|e| Failure::from(e).on(path))?);

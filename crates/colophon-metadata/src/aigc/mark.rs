@@ -2,11 +2,11 @@
 
 use colophon_container::xmp;
 use colophon_core::{
-    AigcEvidence, Edit, Entry, Error, ErrorKind, Evidence, Existing, Finding, Mark, MarkInfo, MarkKind,
-    Place, ReadCx, Result, Slot, Stage, State, Step, WriteCx,
+    AigcEvidence, Edit, Entry, Error, ErrorKind, Evidence, Existing, Finding, FormatInfo, Layout, Mark,
+    MarkInfo, MarkKind, Place, ReadCx, Result, Slot, Stage, State, Step, WriteCx,
 };
 
-use super::{AigcObject, Parsed, parse};
+use super::{AigcObject, Parsed, Role, parse, protect};
 
 /// XMP namespace of the property (TC260-PG-20259A).
 pub const NAMESPACE: &str = "http://www.tc260.org.cn/ns/AIGC/1.0/";
@@ -48,7 +48,7 @@ impl Mark for AigcMark {
         if !cx.plan.aigc {
             return Ok(Vec::new());
         }
-        let slot = normative_slot(cx)?;
+        let slot = normative_slot(cx.format.info())?;
         let labels: Vec<Label<'_>> = cx.layout.entries.iter().flat_map(labels_of).collect();
         let own = cx.declaration.producer.as_deref().unwrap_or_default();
         if let Some(label) = labels.first()
@@ -78,37 +78,47 @@ impl Mark for AigcMark {
                 cx.declaration.content_id.as_deref().unwrap_or_default(),
             )?,
         };
-        let json = object.to_json();
-        // 6.1 c): exactly one label. Ours in other places goes away; a packet keeps its other properties.
-        let mut steps = Vec::new();
-        for label in &labels {
-            match label.entry.slot {
-                Slot::Xmp if slot != Slot::Xmp && label.entry.normative => {
-                    let packet = xmp::remove(&label.entry.value, NAMESPACE, PROPERTY)?;
-                    steps.push(Step::Edit(Edit::set(Slot::Xmp, "xmp", packet)));
-                }
-                s if s != slot || !label.entry.normative => {
-                    steps.push(Step::Edit(Edit::Remove { range: label.entry.range.clone() }));
-                }
-                _ => {}
-            }
+        let mut object = object;
+        if let (true, Some(signer)) = (cx.plan.protect_aigc, cx.signer) {
+            object.reserved_code1 =
+                protect(&object, Role::Producer, signer)?.unwrap_or(object.reserved_code1);
         }
-        steps.push(Step::Edit(match slot {
-            Slot::Xmp => {
-                let packet = cx.layout.of(Slot::Xmp).find(|e| e.normative).map(|e| e.value.as_slice());
-                let property =
-                    xmp::Property { namespace: NAMESPACE, prefix: PREFIX, local: PROPERTY, value: &json };
-                Edit::set(Slot::Xmp, "xmp", xmp::set(packet, &property)?)
-            }
-            _ => Edit::set(Slot::Field, PROPERTY, json),
-        }));
-        Ok(steps)
+        let json = object.to_json();
+        let edits = place(cx.layout, slot, &labels, &json)?;
+        Ok(edits.into_iter().map(Step::Edit).collect())
     }
 }
 
+/// The edits after which `json` is the only label, in the normative place (6.1 c: exactly one). Labels in other places
+/// go away; a packet keeps its other properties.
+pub(super) fn place(layout: &Layout, slot: Slot, labels: &[Label<'_>], json: &str) -> Result<Vec<Edit>> {
+    let mut edits = Vec::new();
+    for label in labels {
+        match label.entry.slot {
+            Slot::Xmp if slot != Slot::Xmp && label.entry.normative => {
+                let packet = xmp::remove(&label.entry.value, NAMESPACE, PROPERTY)?;
+                edits.push(Edit::set(Slot::Xmp, "xmp", packet));
+            }
+            s if s != slot || !label.entry.normative => {
+                edits.push(Edit::Remove { range: label.entry.range.clone() });
+            }
+            _ => {}
+        }
+    }
+    edits.push(match slot {
+        Slot::Xmp => {
+            let packet = layout.of(Slot::Xmp).find(|e| e.normative).map(|e| e.value.as_slice());
+            let property =
+                xmp::Property { namespace: NAMESPACE, prefix: PREFIX, local: PROPERTY, value: json };
+            Edit::set(Slot::Xmp, "xmp", xmp::set(packet, &property)?)
+        }
+        _ => Edit::set(Slot::Field, PROPERTY, json),
+    });
+    Ok(edits)
+}
+
 /// The keyed list where the container has one, else the XMP packet (TC260-PG-20257A to 202510A).
-fn normative_slot(cx: &WriteCx<'_>) -> Result<Slot> {
-    let info = cx.format.info();
+pub(super) fn normative_slot(info: &'static FormatInfo) -> Result<Slot> {
     [Slot::Field, Slot::Xmp]
         .into_iter()
         .find(|s| info.slot(*s).is_some())
@@ -116,13 +126,15 @@ fn normative_slot(cx: &WriteCx<'_>) -> Result<Slot> {
 }
 
 /// One value in one entry that claims to be a label.
-struct Label<'a> {
-    entry: &'a Entry,
-    parsed: Parsed,
+pub(super) struct Label<'a> {
+    pub(super) entry: &'a Entry,
+    /// The value: of the property where the entry is a packet.
+    pub(super) value: Vec<u8>,
+    pub(super) parsed: Parsed,
 }
 
 impl Label<'_> {
-    fn evidence(&self) -> Option<&AigcEvidence> {
+    pub(super) fn evidence(&self) -> Option<&AigcEvidence> {
         match &self.parsed {
             Parsed::Label(e) => Some(e),
             _ => None,
@@ -151,17 +163,21 @@ impl Label<'_> {
     }
 }
 
-fn labels_of(entry: &Entry) -> Vec<Label<'_>> {
-    let values: Vec<Parsed> = match entry.slot {
+pub(super) fn labels_of(entry: &Entry) -> Vec<Label<'_>> {
+    let (values, keyed): (Vec<Vec<u8>>, bool) = match entry.slot {
         Slot::Xmp => match xmp::get(&entry.value, NAMESPACE, PROPERTY) {
-            Ok(values) => values.iter().map(|v| parse(v.as_bytes(), true)).collect(),
+            Ok(values) => (values.into_iter().map(String::into_bytes).collect(), true),
             // A broken packet is the packet's problem; it is no label.
-            Err(_) => Vec::new(),
+            Err(_) => (Vec::new(), true),
         },
         // Annex E a): the name of the field contains AIGC.
-        Slot::Field => vec![parse(&entry.value, entry.key.to_ascii_uppercase().contains("AIGC"))],
-        Slot::Exif | Slot::Comment => vec![parse(&entry.value, false)],
-        Slot::Jumbf => Vec::new(),
+        Slot::Field => (vec![entry.value.clone()], entry.key.to_ascii_uppercase().contains("AIGC")),
+        Slot::Exif | Slot::Comment => (vec![entry.value.clone()], false),
+        Slot::Jumbf => (Vec::new(), false),
     };
-    values.into_iter().filter(|p| *p != Parsed::Other).map(|parsed| Label { entry, parsed }).collect()
+    values
+        .into_iter()
+        .map(|value| Label { entry, parsed: parse(&value, keyed), value })
+        .filter(|label| label.parsed != Parsed::Other)
+        .collect()
 }

@@ -3,6 +3,8 @@
 use colophon_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 
+use crate::provider;
+
 /// Longest field we write, in characters. The standard gives no limit; a large cloud vendor's labeling interface
 /// stops at this length.
 pub const MAX_FIELD: usize = 2048;
@@ -72,21 +74,53 @@ impl AigcObject {
         format!("{{{}}}", fields.join(","))
     }
 
-    fn check(&self) -> Result<()> {
-        for (name, value) in self.fields() {
-            let usage = |why: String| Err(Error::new(ErrorKind::Usage, why).at_place(format!("AIGC {name}")));
-            if value.is_empty() && !name.starts_with("Reserved") {
-                return usage("must not be empty (Labeling Measures Art. 5)".to_owned());
-            }
-            if value.len() > MAX_FIELD {
-                return usage(format!("longer than {MAX_FIELD} characters"));
-            }
-            if let Some(c) = value.chars().find(|c| !allowed(*c)) {
-                return usage(format!("{c:?} is outside the characters of GB 45438-2025 Annex E j)"));
-            }
+    /// A platform's label on content whose producer is not known (Labeling Measures Art. 6(2), (3)): the attribute,
+    /// the platform and its number. The producer's fields stay empty; nobody's identity is made up.
+    ///
+    /// # Errors
+    /// `Usage` as for [`AigcObject::first_write`], and for a label other than 2 and 3.
+    pub fn by_platform(label: &str, platform: &str, id: &str) -> Result<Self> {
+        if !matches!(label, "2" | "3") {
+            let why = "a platform labels content of an unknown producer as possible (2) or suspected (3)";
+            return Err(Error::new(ErrorKind::Usage, why).at_place("AIGC Label"));
         }
-        Ok(())
+        checked("ContentPropagator", platform)?;
+        checked("PropagateID", id)?;
+        Ok(Self {
+            label: label.to_owned(),
+            content_propagator: platform.to_owned(),
+            propagate_id: id.to_owned(),
+            ..Self::default()
+        })
     }
+
+    fn check(&self) -> Result<()> {
+        self.fields()
+            .into_iter()
+            .filter(|(name, _)| !name.starts_with("Reserved"))
+            .try_for_each(|(name, value)| checked(name, value))
+    }
+}
+
+/// A value that may be written into a field that must be filled.
+pub(crate) fn checked(name: &str, value: &str) -> Result<()> {
+    let usage = |why: String| Err(Error::new(ErrorKind::Usage, why).at_place(format!("AIGC {name}")));
+    if value.is_empty() {
+        return usage("must not be empty (Labeling Measures Art. 5, 6)".to_owned());
+    }
+    if value.len() > MAX_FIELD {
+        return usage(format!("longer than {MAX_FIELD} characters"));
+    }
+    if let Some(c) = value.chars().find(|c| !allowed(*c)) {
+        return usage(format!("{c:?} is outside the characters of GB 45438-2025 Annex E j)"));
+    }
+    if matches!(name, "ContentProducer" | "ContentPropagator")
+        && provider::looks_like_code(value)
+        && let Err(why) = provider::check(value)
+    {
+        return usage(format!("looks like a provider code and is none: {why}"));
+    }
+    Ok(())
 }
 
 /// Annex E j): GB 18030 code points 0x21, 0x23–0x5B, 0x5D–0x7E; the quotation mark only escaped, which JSON does.

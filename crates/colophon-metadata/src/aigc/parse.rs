@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use colophon_core::{AigcEvidence, Problem};
+use colophon_core::{AigcEvidence, Problem, ProtectionState};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::object::allowed;
+use super::protect;
 use crate::provider;
 
 /// Longest value looked at, in bytes.
@@ -34,10 +35,8 @@ pub fn parse(value: &[u8], keyed: bool) -> Parsed {
     let Ok(text) = std::str::from_utf8(value) else {
         return if keyed { Parsed::Unreadable("not UTF-8".to_owned()) } else { Parsed::Other };
     };
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}');
-    // A bare `AIGC{…}` text in a JPEG segment or a comment.
-    let bare = text.strip_prefix("AIGC").map_or(text, |t| t.trim_start_matches([':', '=', ' ', '\0']));
-    let keyed = keyed || (bare.len() != text.len() && bare.starts_with('{'));
+    let (bare, prefixed) = json_text(text);
+    let keyed = keyed || prefixed;
     let fields: Fields = match serde_json::from_str(bare) {
         Ok(fields) => fields,
         Err(e) if keyed => return Parsed::Unreadable(format!("not a JSON object: {e}")),
@@ -61,6 +60,13 @@ pub fn parse(value: &[u8], keyed: bool) -> Parsed {
             parsed => parsed,
         },
     }
+}
+
+/// The JSON inside a text, and whether `AIGC` stood before it: a bare `AIGC{…}` in a JPEG segment or a comment.
+pub(super) fn json_text(text: &str) -> (&str, bool) {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}');
+    let bare = text.strip_prefix("AIGC").map_or(text, |t| t.trim_start_matches([':', '=', ' ', '\0']));
+    (bare, bare.len() != text.len() && bare.starts_with('{'))
 }
 
 fn label(fields: &Fields, wrapped: bool) -> Parsed {
@@ -115,6 +121,11 @@ fn label(fields: &Fields, wrapped: bool) -> Parsed {
         }
     }
     check_values(&mut e);
+    e.protection = protect::examine(&e);
+    if e.protection.iter().any(|p| p.state == ProtectionState::Differs) {
+        let text = "holds a signature that does not fit the label";
+        e.problems.push(problem("protection-differs", None, text, true));
+    }
     Parsed::Label(e)
 }
 
@@ -126,13 +137,24 @@ fn check_values(e: &mut AigcEvidence) {
         let missing =
             e.problems.iter().any(|p| p.code == "missing-field" && p.field.as_deref() == Some(name));
         if required && value.is_empty() && !missing {
-            found.push(problem("empty-field", Some(name), "is empty", true));
+            // Measures Art. 6(2), (3): a platform that labels what it received does not know the producer.
+            let platform = matches!(e.label.as_str(), "2" | "3")
+                && name != "Label"
+                && !e.content_propagator.is_empty()
+                && !e.propagate_id.is_empty();
+            let text = if platform { "is empty: a platform labelled the content" } else { "is empty" };
+            found.push(problem(
+                if platform { "producer-unknown" } else { "empty-field" },
+                Some(name),
+                text,
+                !platform,
+            ));
         }
         if name == "Label" && !value.is_empty() && !matches!(value.as_str(), "1" | "2" | "3") {
             found.push(problem("label-value", Some(name), &format!("{value:?} is none of 1, 2, 3"), true));
         }
-        // Annex E j) says "mainly": a warning.
-        if let Some(c) = value.chars().find(|c| !allowed(*c)) {
+        // Annex E j) says "mainly": a warning. The quotation mark is listed too, as its escape.
+        if let Some(c) = value.chars().find(|c| !allowed(*c) && *c != '"') {
             found.push(problem("charset", Some(name), &format!("holds {c:?}"), false));
         }
         if matches!(name, "ContentProducer" | "ContentPropagator")
