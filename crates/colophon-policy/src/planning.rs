@@ -175,10 +175,14 @@ fn label(
 ) -> Option<LabelSpec> {
     let (mut words, form) = match media {
         Media::Image | Media::Video | Media::Document => {
-            let all: Vec<&VisibleWrite> = profiles.iter().filter_map(|p| p.write.visible.as_ref()).collect();
+            let form = |p: &&'_ Profile| match media {
+                Media::Document if p.write.page.is_some() => p.write.page.clone(),
+                _ => p.write.visible.clone(),
+            };
+            let all: Vec<VisibleWrite> = profiles.iter().filter_map(form).collect();
             let last = all.last()?;
-            let max = |f: fn(&VisibleWrite) -> f32| all.iter().map(|v| f(v)).fold(0.0, f32::max);
-            let max_s = |f: fn(&VisibleWrite) -> f64| all.iter().map(|v| f(v)).fold(0.0, f64::max);
+            let max = |f: fn(&VisibleWrite) -> f32| all.iter().map(f).fold(0.0, f32::max);
+            let max_s = |f: fn(&VisibleWrite) -> f64| all.iter().map(f).fold(0.0, f64::max);
             let min_height = max(|v| v.min_height);
             let spec = VisibleSpec {
                 at: over.at.unwrap_or(last.at),

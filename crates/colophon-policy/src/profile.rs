@@ -57,9 +57,12 @@ pub struct Write {
     /// A required label may be left out under an agreement with the recipient (Labeling Measures Art. 9).
     #[serde(default)]
     pub unlabelled_by_agreement: bool,
-    /// The label on pictures, frames and pages.
+    /// The label on pictures and frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visible: Option<VisibleWrite>,
+    /// The label on the first page of a document; [`Self::visible`] where a profile names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<VisibleWrite>,
     /// The label in text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<WrittenWrite>,
