@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
+use colophon::exit::Exit;
 use colophon::{Error, ErrorKind};
 
 use crate::advice::Failure;
@@ -52,24 +53,36 @@ impl Input {
     }
 }
 
+/// Where inputs are named.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    /// On the command line.
+    pub(crate) paths: &'a [PathBuf],
+    /// In a list, one a line.
+    pub(crate) lines: Option<&'a Path>,
+    /// In a list, each ended by a zero byte, as `find -print0` and `git ls-files -z` write it.
+    pub(crate) zeros: Option<&'a Path>,
+}
+
 /// Every input of a command line, directories walked in a stable order.
-pub(crate) fn collect(
-    paths: &[PathBuf],
-    files_from: Option<&Path>,
-    recursive: bool,
-) -> Result<Vec<Input>, Failure> {
-    let mut all = paths.to_vec();
-    if let Some(list) = files_from {
-        let text = if list.as_os_str() == "-" {
-            let mut s = String::new();
-            std::io::stdin().lock().read_to_string(&mut s)?;
-            s
+///
+/// # Errors
+/// Lists that cannot be read. Nothing that matches is `Io` with a hint; the exit code is "no input".
+pub(crate) fn collect(named: &Named<'_>, recursive: bool) -> Result<Vec<Input>, Failure> {
+    let mut all = named.paths.to_vec();
+    for (list, end) in [(named.lines, b'\n'), (named.zeros, 0)] {
+        let Some(list) = list else { continue };
+        let mut bytes = Vec::new();
+        if list.as_os_str() == "-" {
+            std::io::stdin().lock().read_to_end(&mut bytes)?;
         } else {
-            std::fs::read_to_string(list).map_err(|e| Failure::from(e).on(list))?
-        };
-        all.extend(text.lines().map(str::trim_end).filter(|l| !l.is_empty()).map(PathBuf::from));
+            bytes = std::fs::read(list).map_err(|e| Failure::from(e).on(list))?;
+        }
+        let paths = bytes.split(|b| *b == end).map(|p| if end == 0 { p } else { p.trim_ascii_end() });
+        all.extend(paths.filter(|p| !p.is_empty()).map(path_of));
     }
-    if all.is_empty() && !std::io::stdin().is_terminal() {
+    let listed = named.lines.is_some() || named.zeros.is_some();
+    if all.is_empty() && !listed && !std::io::stdin().is_terminal() {
         all.push(PathBuf::from("-"));
     }
     let mut inputs = Vec::new();
@@ -90,7 +103,26 @@ pub(crate) fn collect(
             inputs.push(Input { path, relative });
         }
     }
+    if inputs.is_empty() {
+        let e = Failure::usage(
+            "no input: nothing was named, or nothing in the directories has a known extension",
+        );
+        return Err(Failure { exit: Exit::NoInput, ..e }
+            .hint("name files, or directories with -r; `colophon formats` lists the extensions"));
+    }
     Ok(inputs)
+}
+
+/// A path from the bytes of a list.
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// The manifest kept beside a file: `FILE.c2pa`, or FILE with the extension replaced.
@@ -142,7 +174,11 @@ pub(crate) fn write_stdout(bytes: &[u8], is_text: bool) -> Result<(), Failure> {
     if !is_text && out.is_terminal() {
         return Err(Failure::usage("binary output to a terminal").hint("name a file with -o, or pipe it"));
     }
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::from)
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        // Whoever read it had enough.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(Failure::from),
+    }
 }
 
 /// A private key file is never readable by others, not even for a moment.

@@ -16,7 +16,8 @@ fn main() -> ExitCode {
         Ok(reader) => {
             let state = reader.validation_state();
             println!("{state:?}");
-            let codes = reader.validation_results().and_then(|r| r.active_manifest()).map(|m| m.failure().clone());
+            let codes =
+                reader.validation_results().and_then(|r| r.active_manifest()).map(|m| m.failure().clone());
             for status in codes.unwrap_or_default() {
                 println!("{}", status.code());
             }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::files::Named;
+
 /// Add label, metadata, watermark and signature.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "one switch per flag of the command line")]
@@ -14,6 +16,9 @@ pub(crate) struct MarkArgs {
     /// Read more input paths from a file, one a line; `-` for standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) files_from: Option<PathBuf>,
+    /// The same with a zero byte after each path, as `git ls-files -z` writes them.
+    #[arg(long, value_name = "FILE", conflicts_with = "files_from")]
+    pub(crate) files_from0: Option<PathBuf>,
     /// Walk into directories.
     #[arg(short, long)]
     pub(crate) recursive: bool,
@@ -79,6 +84,13 @@ pub(crate) struct MarkArgs {
     /// Raise or lower a limit.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) limit: Vec<String>,
+}
+
+impl MarkArgs {
+    /// Where inputs are named.
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { paths: &self.inputs, lines: self.files_from.as_deref(), zeros: self.files_from0.as_deref() }
+    }
 }
 
 /// What is stated about the content. Flags win over the file, the file over colophon.toml.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::files::Named;
+
 /// What is read, and how the result is shown.
 #[derive(Args, Debug)]
 pub(crate) struct InputArgs {
@@ -13,6 +15,9 @@ pub(crate) struct InputArgs {
     /// Read more input paths from a file, one a line; `-` for standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) files_from: Option<PathBuf>,
+    /// The same with a zero byte after each path, as `git ls-files -z` writes them.
+    #[arg(long, value_name = "FILE", conflicts_with = "files_from")]
+    pub(crate) files_from0: Option<PathBuf>,
     /// Walk into directories.
     #[arg(short, long)]
     pub(crate) recursive: bool,
@@ -45,6 +50,11 @@ pub(crate) struct InputArgs {
 }
 
 impl InputArgs {
+    /// Where inputs are named.
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { paths: &self.inputs, lines: self.files_from.as_deref(), zeros: self.files_from0.as_deref() }
+    }
+
     /// The format asked for.
     pub(crate) fn output(&self) -> OutputFormat {
         if self.json { OutputFormat::Json } else { self.format }

@@ -16,12 +16,10 @@ use crate::output::page::{self, Item};
 const PRODUCER: &str = "001191110000MA0000007710001";
 
 pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
-    let inputs = files::collect(std::slice::from_ref(&args.samples), None, true)?;
-    if inputs.is_empty() {
-        return Err(Failure::from(colophon::Error::new(colophon::ErrorKind::Io, "no samples"))
-            .on(&args.samples)
-            .hint("run it from the root of the repository, or name a directory with --samples"));
-    }
+    let named = files::Named { paths: std::slice::from_ref(&args.samples), lines: None, zeros: None };
+    let inputs = files::collect(&named, true).map_err(|e| {
+        e.on(&args.samples).hint("run it from the root of the repository, or name a directory with --samples")
+    })?;
     std::fs::create_dir_all(&args.out).map_err(|e| Failure::from(e).on(&args.out))?;
     let ids: Vec<&str> = args.profile.iter().map(String::as_str).collect();
     let profiles = Profiles::named(&ids)?;

@@ -1,5 +1,6 @@
 //! `colophon mark`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use colophon::exit::Exit;
@@ -26,10 +27,7 @@ pub(super) fn run(args: &MarkArgs) -> Result<Exit, Failure> {
     let declaration = config.declaration(&args.declaration)?;
     let options = options(args, &config)?;
     let signer = if args.no_manifest { None } else { signer::load(&args.key, &config)? };
-    let inputs = files::collect(&args.inputs, args.files_from.as_deref(), args.recursive)?;
-    if inputs.is_empty() {
-        return Ok(Exit::NoInput);
-    }
+    let inputs = files::collect(&args.named(), args.recursive)?;
     let target = Target::of(args, &inputs)?;
     let job = Job {
         args,
@@ -181,6 +179,16 @@ impl Target {
             return Ok(Self::Nowhere);
         }
         if let Some(dir) = &args.out_dir {
+            // Two inputs of one name would overwrite each other, or stop half-way through a batch.
+            let mut seen = BTreeMap::new();
+            for input in inputs {
+                if let Some(other) = seen.insert(&input.relative, &input.path) {
+                    let text = format!("{} and {} have one output", other.display(), input.path.display());
+                    return Err(Failure::usage(text)
+                        .on(&dir.join(&input.relative))
+                        .hint("walk a directory above both with -r, which keeps the tree"));
+                }
+            }
             return Ok(Self::Dir(dir.clone()));
         }
         if args.in_place {

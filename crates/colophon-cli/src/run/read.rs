@@ -56,10 +56,7 @@ fn run(
     mut seen: impl FnMut(&Report, &Options),
 ) -> Result<Exit, Failure> {
     let options = options(args, config)?;
-    let inputs = files::collect(&args.inputs, args.files_from.as_deref(), args.recursive)?;
-    if inputs.is_empty() {
-        return Ok(Exit::NoInput);
-    }
+    let inputs = files::collect(&args.named(), args.recursive)?;
     let format = args.output();
     let many = inputs.len() > 1 || args.recursive;
     let mut collected: Vec<Value> = Vec::new();
