@@ -1,10 +1,11 @@
-//! The label on the first page: style `page.1`, dark type on a white plate with a hairline, in a corner.
+//! The label on the first page: style `page.1`, dark type on a white plate with a hairline, in a corner or at an edge.
+//! It is the only look on pages: type without a plate may run into what the page says.
 //!
 //! A page is text in the sense of GB 45438-2025, 5.1, which asks for legible words at the start, the end or a suitable
 //! place, without a size. The size is the profile's; it fits the margin of ordinary pages, so that nothing is covered.
 
 use colophon_core::{
-    Canvas, Corner, Error, ErrorKind, LabelForm, LabelRecord, LabelSpec, PixelBox, Result, VisibleSpec,
+    Canvas, Error, ErrorKind, LabelAt, LabelForm, LabelRecord, LabelSpec, PixelBox, Result, VisibleSpec,
 };
 use colophon_label::font::LabelFont;
 use lopdf::{Dictionary, Object};
@@ -56,7 +57,7 @@ pub(super) fn place(
     let face = LabelFont::bundled()?;
     let (width, height) = page.shown();
     let set = fit(&face, text, visible, (width, height))?;
-    let area = set.place(visible.corner, (width, height));
+    let area = set.place(visible, (width, height))?;
     let font = font::embed(text, &face, update)?;
     // The plate stands at `area`, whose origin is at the upper left of the page as shown.
     let origin = Matrix::translation(area.x as f32, height - (area.y + area.height) as f32);
@@ -175,21 +176,27 @@ impl Set {
         Ok(Self { lines, em, ink, width, height })
     }
 
-    fn place(&self, corner: Corner, page: (f32, f32)) -> PixelBox {
+    fn place(&self, spec: &VisibleSpec, page: (f32, f32)) -> Result<PixelBox> {
         let free = ((page.0 - self.width).max(0.0), (page.1 - self.height).max(0.0));
-        let (mx, my) = (MARGIN.min(free.0 / 2.0), MARGIN.min(free.1 / 2.0));
-        let (left, top) = match corner {
-            Corner::TopLeft => (true, true),
-            Corner::TopRight => (false, true),
-            Corner::BottomLeft => (true, false),
-            Corner::BottomRight => (false, false),
+        let margin = spec.margin.map_or(MARGIN, |share| share.clamp(0.0, 0.5) * page.0.min(page.1));
+        let low = |free: f32| margin.min(free / 2.0);
+        let (x, y) = match spec.at {
+            LabelAt::TopLeft => (low(free.0), low(free.1)),
+            LabelAt::Top => (free.0 / 2.0, low(free.1)),
+            LabelAt::TopRight => (free.0 - low(free.0), low(free.1)),
+            LabelAt::Left => (low(free.0), free.1 / 2.0),
+            LabelAt::Right => (free.0 - low(free.0), free.1 / 2.0),
+            LabelAt::BottomLeft => (low(free.0), free.1 - low(free.1)),
+            LabelAt::Bottom => (free.0 / 2.0, free.1 - low(free.1)),
+            LabelAt::BottomRight => (free.0 - low(free.0), free.1 - low(free.1)),
+            LabelAt::Below => return Err(Error::unsupported(ID, "a strip below is for still pictures")),
         };
-        PixelBox {
-            x: if left { mx } else { free.0 - mx }.floor() as u32,
-            y: if top { my } else { free.1 - my }.floor() as u32,
+        Ok(PixelBox {
+            x: x.floor() as u32,
+            y: y.floor() as u32,
             width: self.width as u32,
             height: self.height as u32,
-        }
+        })
     }
 
     /// The label as operators of the page, origin at the lower left of the plate. Not as a form: simple readers of text

@@ -1,4 +1,4 @@
-use colophon_core::{Corner, ErrorKind, LabelForm, LabelRecord, LabelSpec, State, Tools, VisibleSpec};
+use colophon_core::{ErrorKind, LabelAt, LabelForm, LabelRecord, LabelSpec, State, Tools, VisibleSpec};
 use lopdf::{Document, Object};
 use proptest::prelude::*;
 
@@ -46,8 +46,8 @@ fn packed() -> Vec<u8> {
     out
 }
 
-fn spec(text: &str, corner: Corner) -> LabelSpec {
-    let form = VisibleSpec { corner, height: 0.024, min_height: 0.0, duration_s: 0.0, min_duration_s: 0.0 };
+fn spec(text: &str, at: LabelAt) -> LabelSpec {
+    let form = VisibleSpec { at, height: 0.024, ..VisibleSpec::default() };
     LabelSpec { text: text.to_owned(), form: LabelForm::Visible(form) }
 }
 
@@ -55,11 +55,10 @@ fn cx<'a>(limits: &'a Limits, tools: &'a Tools) -> RenderCx<'a> {
     RenderCx { limits, tools }
 }
 
-fn labelled(input: &[u8], text: &str, corner: Corner) -> Result<(Vec<u8>, LabelRecord)> {
+fn labelled(input: &[u8], text: &str, at: LabelAt) -> Result<(Vec<u8>, LabelRecord)> {
     let (limits, tools) = (Limits::default(), Tools::default());
     let mut out = Vec::new();
-    let placed =
-        PDF.render(&input, &[SignalOp::Label(spec(text, corner))], &cx(&limits, &tools), &mut out)?;
+    let placed = PDF.render(&input, &[SignalOp::Label(spec(text, at))], &cx(&limits, &tools), &mut out)?;
     let Some(Placed::Label(record)) = placed.into_iter().next() else { panic!("no label") };
     Ok((out, record))
 }
@@ -88,7 +87,7 @@ fn conformance() {
             ("table", page("")),
             ("object streams", packed()),
             ("marked", {
-                let marked = labelled(&packed(), "AI生成", Corner::TopRight).unwrap().0;
+                let marked = labelled(&packed(), "AI生成", LabelAt::TopRight).unwrap().0;
                 let edits = [
                     Edit::set(Slot::Field, "AIGC", r#"{"Label":"1"}"#),
                     Edit::set(Slot::Jumbf, "c2pa", [7; 90]),
@@ -103,8 +102,8 @@ fn conformance() {
 fn gb45438_5_1_label_is_found_again_by_text_place_and_size() {
     for input in [page(""), packed(), page("/Rotate 90"), page("/Rotate 270 /CropBox [100 100 500 700]")] {
         assert_eq!(state(&input, None), State::Absent);
-        for corner in [Corner::TopRight, Corner::BottomLeft] {
-            let (out, record) = labelled(&input, "AI生成 · AI GENERATED", corner).unwrap();
+        for at in [LabelAt::TopRight, LabelAt::BottomLeft] {
+            let (out, record) = labelled(&input, "AI生成 · AI GENERATED", at).unwrap();
             let Observation::Label { state: State::Present, evidence: Some(e), .. } =
                 observe(&out, Some(&record))
             else {
@@ -119,7 +118,7 @@ fn gb45438_5_1_label_is_found_again_by_text_place_and_size() {
             let ratio = e.height_ratio.unwrap();
             assert!((ratio - record.ink_height.unwrap() / short).abs() < 1e-3, "{ratio} {record:?}");
             assert!(ratio >= 0.0239);
-            let wanted = if corner == Corner::TopRight { "top" } else { "bottom" };
+            let wanted = if at == LabelAt::TopRight { "top" } else { "bottom" };
             assert!(e.position.unwrap().starts_with(wanted));
             assert_eq!(state(&out, None), State::Present, "also without a record");
             assert_eq!(state(&input, Some(&record)), State::Invalid, "a recorded label that is not there");
@@ -129,8 +128,8 @@ fn gb45438_5_1_label_is_found_again_by_text_place_and_size() {
 
 #[test]
 fn marking_twice_leaves_one_label() {
-    let (once, _) = labelled(&page(""), "AI生成", Corner::TopRight).unwrap();
-    let (twice, record) = labelled(&once, "AI生成", Corner::TopRight).unwrap();
+    let (once, _) = labelled(&page(""), "AI生成", LabelAt::TopRight).unwrap();
+    let (twice, record) = labelled(&once, "AI生成", LabelAt::TopRight).unwrap();
     assert_eq!(once, twice);
     assert_eq!(state(&twice, Some(&record)), State::Present);
 }
@@ -138,7 +137,7 @@ fn marking_twice_leaves_one_label() {
 #[test]
 fn another_library_reads_label_and_metadata() {
     for input in [page(""), packed()] {
-        let (out, _) = labelled(&input, "AI生成 · AI GENERATED", Corner::TopRight).unwrap();
+        let (out, _) = labelled(&input, "AI生成 · AI GENERATED", LabelAt::TopRight).unwrap();
         let json = r#"{"Label":"1","ContentProducer":"猫"}"#;
         let edits = [Edit::set(Slot::Field, "AIGC", json), Edit::set(Slot::Xmp, "xmp", "<x/>")];
         let out = PDF.edit(&out, &edits, &Limits::default()).unwrap().apply_to_vec(&out).unwrap();
@@ -203,11 +202,11 @@ fn signed(permissions: &str) -> Vec<u8> {
 #[test]
 fn a_signature_keeps_the_bytes_it_covers_and_a_certified_document_is_refused() {
     let input = signed("");
-    let (out, _) = labelled(&input, "AI生成", Corner::TopRight).unwrap();
+    let (out, _) = labelled(&input, "AI生成", LabelAt::TopRight).unwrap();
     assert!(out.starts_with(&input));
     let layout = PDF.inspect(&out, &Limits::default()).unwrap();
     assert!(layout.notes[0].contains("1 digital signature"), "{:?}", layout.notes);
-    let e = labelled(&signed("/Perms << /DocMDP 7 0 R >>"), "AI生成", Corner::TopRight).unwrap_err();
+    let e = labelled(&signed("/Perms << /DocMDP 7 0 R >>"), "AI生成", LabelAt::TopRight).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported);
     assert!(e.to_string().contains("certified"), "{e}");
 }
@@ -221,10 +220,10 @@ fn an_encrypted_document_is_refused_by_name() {
 
 #[test]
 fn a_page_too_small_for_the_label_is_a_policy_error() {
-    let e = labelled(&page("/MediaBox [0 0 40 30]"), "AI生成 · AI GENERATED", Corner::TopRight).unwrap_err();
+    let e = labelled(&page("/MediaBox [0 0 40 30]"), "AI生成 · AI GENERATED", LabelAt::TopRight).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Policy);
     let (_, record) =
-        labelled(&page("/MediaBox [0 0 120 90]"), "AI生成 · AI GENERATED", Corner::TopRight).unwrap();
+        labelled(&page("/MediaBox [0 0 120 90]"), "AI生成 · AI GENERATED", LabelAt::TopRight).unwrap();
     assert!(record.ink_height.unwrap() >= 5.0);
 }
 
@@ -385,6 +384,6 @@ proptest! {
         let at = at.min(bytes.len());
         bytes.splice(at..(at + noise.len() / 4).min(bytes.len()), noise);
         let _ = PDF.inspect(&bytes, &Limits::default());
-        let _ = labelled(&bytes, "AI生成", Corner::TopRight);
+        let _ = labelled(&bytes, "AI生成", LabelAt::TopRight);
     }
 }
