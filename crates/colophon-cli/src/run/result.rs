@@ -81,7 +81,7 @@ pub(super) fn check(
     }
     let mut exit = Exit::Ok;
     let mut compared = vec![false; d.items.len()];
-    for input in files::collect(&args.input.inputs, args.input.files_from.as_deref(), args.input.recursive)? {
+    for input in files::collect(&args.input.named(), args.input.recursive)? {
         // Without names there is nothing to compare; standard input is only taken when it is asked for.
         if input.is_stdin() && args.input.inputs.is_empty() {
             continue;
