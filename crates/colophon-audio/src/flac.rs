@@ -8,14 +8,11 @@ use colophon_container::vorbis_comment::{self, Comments};
 use colophon_core::{
     Carrier, Edit, Entry, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Observation, Patch,
     Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
-    TextPosition,
 };
 
-use crate::audible::Insert;
-use crate::decode::{Container, Decoder, Part};
-use crate::inaudible::Marker;
-use crate::loudness;
+use crate::decode::{Container, Decoder, Part, Sound};
 use crate::observe;
+use crate::pass::{Pass, Programme};
 use crate::tag;
 
 mod encode;
@@ -143,52 +140,20 @@ impl Format for Flac {
             return Ok(Vec::new());
         }
         let stream = open(source, cx.limits)?;
-        let mut label: Option<(Insert, Placed)> = None;
-        let mut watermark = None;
-        // What is placed first passes through what comes after it.
-        let mut label_is_marked = false;
-        for op in ops {
-            match op {
-                SignalOp::Label(spec) if label.is_none() => {
-                    let loudness = loudness::measure(&mut decoder(source, &stream, cx.limits)?)?;
-                    let mut insert = Insert::new(ID, spec, stream.info.rate, &loudness)?;
-                    let at = if insert.position == TextPosition::Start {
-                        insert.pad(encode::padding(source, &stream, insert.samples.len() as u64)?);
-                        0
-                    } else {
-                        loudness.frames
-                    };
-                    let placed = Placed::Label(insert.record(stream.info.rate, at));
-                    label = Some((insert, placed));
-                    label_is_marked = watermark.is_none();
-                }
-                SignalOp::Watermark(spec) if watermark.is_none() => watermark = Some(spec),
-                _ => return Err(Error::unsupported(ID, "this operation is not known, or given twice")),
-            }
-        }
-        let marker = match watermark {
-            Some(spec) => {
-                let info = stream.info;
-                let added = label.iter().filter(|_| label_is_marked).map(|(l, _)| l.samples.len() as u64);
-                // A stream that does not say how long it is counts as long enough; the marker finds out.
-                let frames = if info.samples == 0 { u64::MAX } else { info.samples + added.sum::<u64>() };
-                Some(Marker::new(ID, spec, info.rate, u16::from(info.channels), frames)?)
-            }
-            None => None,
+        let info = stream.info;
+        let again = || Ok(Box::new(decoder(source, &stream, cx.limits)?) as Box<dyn Sound>);
+        let programme = Programme {
+            id: ID,
+            rate: info.rate,
+            channels: u16::from(info.channels),
+            frames: Some(info.samples).filter(|n| *n > 0),
+            open: &again,
         };
-        let work = encode::Work {
-            decoder: decoder(source, &stream, cx.limits)?,
-            label: label.as_ref().map(|(l, _)| l),
-            label_is_marked,
-            marker,
-        };
-        let record = encode::encode(source, &stream, work, out)?;
-        let mut placed: Vec<Placed> =
-            label.map(|(_, p)| p).into_iter().chain(record.map(Placed::Watermark)).collect();
-        if !label_is_marked {
-            placed.reverse();
+        let mut pass = Pass::new(&programme, ops)?;
+        if let Some(grid) = encode::grid(source, &stream)? {
+            pass.keep_to(grid);
         }
-        Ok(placed)
+        encode::encode(source, &stream, decoder(source, &stream, cx.limits)?, pass, out)
     }
 
     fn observe(
@@ -201,6 +166,14 @@ impl Format for Flac {
         let seconds = stream.info.samples as f64 / f64::from(stream.info.rate);
         observe::observe(queries, seconds, &|| Ok(Box::new(decoder(source, &stream, cx.limits)?)))
     }
+}
+
+/// The sound of a file.
+///
+/// # Errors
+/// Those of the container and of the decoder.
+pub(crate) fn sound<'a>(source: &'a dyn Source, limits: &Limits) -> Result<Box<dyn Sound + 'a>> {
+    Ok(Box::new(decoder(source, &open(source, limits)?, limits)?))
 }
 
 fn open(source: &dyn Source, limits: &Limits) -> Result<Stream> {

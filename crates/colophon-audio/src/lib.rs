@@ -6,6 +6,7 @@
 
 use colophon_core::Format;
 
+pub mod aiff;
 mod audible;
 mod decode;
 mod ffmpeg;
@@ -15,10 +16,15 @@ mod loudness;
 pub mod mp3;
 mod observe;
 pub mod ogg;
+mod pass;
+mod pcm;
+mod resample;
+mod spoken;
 mod tag;
 mod view;
 pub mod watermark;
 pub mod wav;
 
 /// The formats of this crate.
-pub static FORMATS: &[&dyn Format] = &[&wav::FORMAT, &flac::FORMAT, &mp3::FORMAT, &ogg::VORBIS, &ogg::OPUS];
+pub static FORMATS: &[&dyn Format] =
+    &[&wav::FORMAT, &flac::FORMAT, &mp3::FORMAT, &ogg::VORBIS, &ogg::OPUS, &aiff::FORMAT];

@@ -9,12 +9,10 @@ use colophon_core::{
     Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source, TextPosition,
 };
 
-use crate::audible::Insert;
-use crate::decode::{Container, Decoder, Part};
-use crate::loudness;
+use crate::decode::{Container, Decoder, Part, Sound};
 use crate::observe;
+use crate::pass::{Pass, Programme};
 use crate::tag;
-use crate::view::Patched;
 
 mod encode;
 mod frame;
@@ -144,38 +142,31 @@ impl Format for Mp3 {
         cx: &RenderCx<'_>,
         out: &mut dyn Write,
     ) -> Result<Vec<Placed>> {
-        let mut placed = Vec::new();
-        let Some((op, rest)) = ops.split_first() else {
+        if ops.is_empty() {
             Patch::new().apply(source, out)?;
-            return Ok(placed);
-        };
-        let file = Mp3File::open(source, cx.limits)?;
-        match op {
-            SignalOp::Label(spec) => {
-                let loudness = loudness::measure(&mut file.decoder(source, cx.limits)?)?;
-                let insert = Insert::new(ID, spec, file.first.header.rate, &loudness)?;
-                let label = encode::label(&file, &insert, cx)?;
-                let in_front = insert.position == TextPosition::Start;
-                let patch = splice::insert(source, &file, &label, in_front)?;
-                let at = if in_front { 0 } else { loudness.frames };
-                placed.push(Placed::Label(insert.record(file.first.header.rate, at)));
-                if rest.is_empty() {
-                    patch.apply(source, out)?;
-                } else {
-                    placed.extend(self.render(&Patched::new(source, &patch), rest, cx, out)?);
-                }
-            }
-            SignalOp::Watermark(spec) if rest.is_empty() => {
-                placed.push(Placed::Watermark(encode::marked(source, &file, spec, cx, out)?));
-            }
-            SignalOp::Watermark(spec) => {
-                let mut held = Vec::new();
-                placed.push(Placed::Watermark(encode::marked(source, &file, spec, cx, &mut held)?));
-                placed.extend(self.render(&held, rest, cx, out)?);
-            }
-            _ => return Err(Error::unsupported(ID, "this operation is not known")),
+            return Ok(Vec::new());
         }
-        Ok(placed)
+        let file = Mp3File::open(source, cx.limits)?;
+        let again = || Ok(Box::new(file.decoder(source, cx.limits)?) as Box<dyn Sound>);
+        let header = file.first.header;
+        let frames = file.samples(source)?;
+        let programme = Programme {
+            id: ID,
+            rate: header.rate,
+            channels: header.channels,
+            frames: Some(frames),
+            open: &again,
+        };
+        if let [SignalOp::Label(spec)] = ops
+            && let label = programme.label(spec)?
+            && let Some(end) = label.at_an_end()
+        {
+            // Between frames, which stay what they are.
+            let coded = encode::label(&file, &label, cx)?;
+            splice::insert(source, &file, &coded, end == TextPosition::Start)?.apply(source, out)?;
+            return Ok(label.records().into_iter().map(Placed::Label).collect());
+        }
+        encode::passed(source, &file, Pass::new(&programme, ops)?, cx, out)
     }
 
     fn observe(
@@ -187,6 +178,14 @@ impl Format for Mp3 {
         let file = Mp3File::open(source, cx.limits)?;
         observe::observe(queries, 0.0, &|| Ok(Box::new(file.decoder(source, cx.limits)?)))
     }
+}
+
+/// The sound of a file.
+///
+/// # Errors
+/// Those of the container and of the decoder.
+pub(crate) fn sound<'a>(source: &'a dyn Source, limits: &Limits) -> Result<Box<dyn Sound + 'a>> {
+    Ok(Box::new(Mp3File::open(source, limits)?.decoder(source, limits)?))
 }
 
 /// A file that has at least one frame.
@@ -225,6 +224,12 @@ impl Mp3File {
     fn decoder<'a>(&self, source: &'a dyn Source, limits: &Limits) -> Result<Decoder<'a>> {
         let range = self.first.range.start..self.sound.end;
         Decoder::open(ID, Container::Mp3, Part::new(Vec::new(), source, range), limits)
+    }
+
+    /// Samples per channel that are played.
+    fn samples(&self, source: &dyn Source) -> Result<u64> {
+        let trim = self.info.as_ref().map_or(0, |(_, i)| u64::from(i.trim.0) + u64::from(i.trim.1));
+        Ok((self.count(source)?.0 * self.first.header.samples()).saturating_sub(trim))
     }
 
     /// Frames of sound, and their bytes.

@@ -9,11 +9,9 @@ use colophon_core::{
     Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
 
-use crate::audible::Insert;
 use crate::decode::{Container, Decoder, Part, Sound};
-use crate::loudness;
 use crate::observe;
-use crate::view::Patched;
+use crate::pass::{Pass, Programme};
 
 mod encode;
 mod opus;
@@ -139,26 +137,29 @@ impl Format for Ogg {
         cx: &RenderCx<'_>,
         out: &mut dyn Write,
     ) -> Result<Vec<Placed>> {
-        let Some((op, rest)) = ops.split_first() else {
+        if ops.is_empty() {
             Patch::new().apply(source, out)?;
             return Ok(Vec::new());
-        };
+        }
         let file = self.open(source, cx.limits)?;
-        let all_labels = ops.iter().all(|o| matches!(o, SignalOp::Label(_)));
-        if let (SignalOp::Label(spec), Codec::Opus, true) = (op, file.stream.codec, all_labels) {
-            let loudness = loudness::measure(&mut *file.sound(source, cx.limits)?)?;
-            let insert = Insert::new(self.info.id, spec, OPUS_RATE, &loudness)?;
-            let (patch, at) = encode::splice(source, &file, &insert, cx)?;
-            let mut placed = vec![Placed::Label(insert.record(OPUS_RATE, at))];
-            if rest.is_empty() {
-                patch.apply(source, out)?;
-            } else {
-                placed.extend(self.render(&Patched::new(source, &patch), rest, cx, out)?);
-            }
-            return Ok(placed);
+        let again = || file.sound(source, cx.limits);
+        let programme = Programme {
+            id: self.info.id,
+            rate: file.rate,
+            channels: file.channels,
+            frames: Some(file.samples()),
+            open: &again,
+        };
+        if let ([SignalOp::Label(spec)], Codec::Opus) = (ops, file.stream.codec)
+            && let label = programme.label(spec)?
+            && let Some(end) = label.at_an_end()
+        {
+            // Between packets, which stay what they are.
+            encode::splice(source, &file, &label, end, cx)?.apply(source, out)?;
+            return Ok(label.records().into_iter().map(Placed::Label).collect());
         }
         // Everything in one pass through the encoder: sound that is coded with loss is not coded twice.
-        encode::anew(source, &file, ops, cx, out)
+        encode::anew(source, &file, Pass::new(&programme, ops)?, cx, out)
     }
 
     fn observe(
@@ -173,6 +174,14 @@ impl Format for Ogg {
 }
 
 impl Ogg {
+    /// The sound of a file.
+    ///
+    /// # Errors
+    /// Those of the container and of the decoder.
+    pub(crate) fn sound<'a>(&self, source: &'a dyn Source, limits: &Limits) -> Result<Box<dyn Sound + 'a>> {
+        self.open(source, limits)?.sound(source, limits)
+    }
+
     fn open(&self, source: &dyn Source, limits: &Limits) -> Result<OggFile> {
         let id = self.info.id;
         let stream = container::walk(source, limits).map_err(|e| e.in_format(id))?;

@@ -4,16 +4,14 @@ use std::io::Write;
 
 use colophon_container::riff::{self, Change, Riff};
 use colophon_core::{
-    Carrier, Edit, Entry, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Observation, Patch,
-    Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
-    TextPosition, WatermarkRecord, WatermarkSpec,
+    Carrier, Edit, Entry, Error, Format, FormatInfo, LabelForm, Layout, Limits, Magic, Media, Observation,
+    Patch, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
 
-use crate::audible::Insert;
+use crate::audible::Label;
 use crate::decode::{Container, Decoder, Part, Sound};
-use crate::inaudible::Marker;
-use crate::loudness;
 use crate::observe;
+use crate::pass::{Pass, Programme};
 use crate::view::{self, Patched};
 
 mod positions;
@@ -122,36 +120,42 @@ impl Format for Wav {
         cx: &RenderCx<'_>,
         out: &mut dyn Write,
     ) -> Result<Vec<Placed>> {
-        let mut placed = Vec::new();
-        let Some((op, rest)) = ops.split_first() else {
+        if ops.is_empty() {
             Patch::new().apply(source, out)?;
-            return Ok(placed);
-        };
-        let wave = Wave::open(source, cx.limits)?;
-        match op {
-            SignalOp::Label(spec) => {
-                let loudness = loudness::measure(&mut *wave.sound(source, cx.limits)?)?;
-                let insert = Insert::new(ID, spec, wave.format.rate, &loudness)?;
-                let (patch, at) = wave.with_label(source, &insert, cx.limits)?;
-                placed.push(Placed::Label(insert.record(wave.format.rate, at)));
-                // What comes next works on a view of the result, in the memory of the label alone.
-                if rest.is_empty() {
-                    patch.apply(source, out)?;
-                } else {
-                    placed.extend(self.render(&Patched::new(source, &patch), rest, cx, out)?);
-                }
-            }
-            SignalOp::Watermark(spec) if rest.is_empty() => {
-                placed.push(Placed::Watermark(wave.marked(source, spec, cx.limits, out)?));
-            }
-            SignalOp::Watermark(spec) => {
-                let mut held = Vec::new();
-                placed.push(Placed::Watermark(wave.marked(source, spec, cx.limits, &mut held)?));
-                placed.extend(self.render(&held, rest, cx, out)?);
-            }
-            _ => return Err(Error::unsupported(ID, "this operation is not known")),
+            return Ok(Vec::new());
         }
-        Ok(placed)
+        let wave = Wave::open(source, cx.limits)?;
+        let open = || wave.sound(source, cx.limits);
+        let programme = Programme {
+            id: ID,
+            rate: wave.format.rate,
+            channels: wave.format.channels,
+            frames: wave.frames(source),
+            open: &open,
+        };
+        if let [SignalOp::Label(spec), rest @ ..] = ops
+            && !matches!(&spec.form, LabelForm::Audible(form) if form.overlay)
+        {
+            // Inserted: what is there stays byte for byte, and what comes next works on a view of the result.
+            let label = programme.label(spec)?;
+            let patch = wave.with_label(source, &label, cx.limits)?;
+            let mut placed: Vec<Placed> = label.records().into_iter().map(Placed::Label).collect();
+            if rest.is_empty() {
+                patch.apply(source, out)?;
+            } else {
+                placed.extend(self.render(&Patched::new(source, &patch), rest, cx, out)?);
+            }
+            return Ok(placed);
+        }
+        if let [first @ SignalOp::Watermark(_), rest @ ..] = ops
+            && !rest.is_empty()
+        {
+            let mut held = Vec::new();
+            let mut placed = self.render(source, std::slice::from_ref(first), cx, &mut held)?;
+            placed.extend(self.render(&held, rest, cx, out)?);
+            return Ok(placed);
+        }
+        wave.passed(source, Pass::new(&programme, ops)?, cx.limits, out)
     }
 
     fn observe(
@@ -228,33 +232,32 @@ impl Wave {
         })
     }
 
-    /// Writes the file with every sample passed through the watermark.
-    fn marked(
+    /// Writes the file with every sample passed through operations that add none.
+    fn passed(
         &self,
         source: &dyn Source,
-        spec: &WatermarkSpec,
+        mut pass: Pass<'_>,
         limits: &Limits,
         out: &mut dyn Write,
-    ) -> Result<WatermarkRecord> {
+    ) -> Result<Vec<Placed>> {
         let f = &self.format;
         if f.coding == Coding::Other {
             return Err(Error::unsupported(
                 ID,
-                format!("a watermark cannot be written into {} samples", f.name()),
+                format!("labels and watermarks cannot be written into {} samples", f.name()),
             ));
         }
-        let mut marker = Marker::new(ID, spec, f.rate, f.channels, self.frames(source).unwrap_or(0))?;
         let mut sound = sample::Reader::new(source, *f, self.data.clone(), limits);
         view::copy(source, 0..self.data.start, out)?;
         let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         while sound.next_f32(&mut samples)? {
-            marker.push(&samples, &mut ready);
+            pass.push(&samples, &mut ready);
             bytes.clear();
             f.encode(&ready, &mut bytes)?;
             out.write_all(&bytes)?;
             ready.clear();
         }
-        let record = marker.finish(&mut ready)?;
+        let placed = pass.finish(&mut ready)?;
         bytes.clear();
         f.encode(&ready, &mut bytes)?;
         out.write_all(&bytes)?;
@@ -262,29 +265,35 @@ impl Wave {
         let align = u64::from(f.align);
         let whole = self.data.start + (self.data.end - self.data.start) / align * align;
         view::copy(source, whole..source.len(), out)?;
-        Ok(record)
+        Ok(placed)
     }
 
-    /// The splices that insert the label, and the sample frame before which it goes.
-    fn with_label(&self, source: &dyn Source, insert: &Insert, limits: &Limits) -> Result<(Patch, u64)> {
+    /// The splices that insert the label wherever it goes.
+    fn with_label(&self, source: &dyn Source, label: &Label, limits: &Limits) -> Result<Patch> {
         let frames = self.frames(source).unwrap_or(0);
         let channels = usize::from(self.format.channels);
         let samples: Vec<f32> =
-            insert.samples.iter().flat_map(|s| std::iter::repeat_n(*s, channels)).collect();
+            label.samples.iter().flat_map(|s| std::iter::repeat_n(*s, channels)).collect();
         let mut bytes = Vec::new();
         self.format.encode(&samples, &mut bytes)?;
-        let added = insert.samples.len() as u64;
+        let inserts = label.inserts();
         let mut patch = Patch::new();
-        let at = match insert.position {
-            TextPosition::Start => 0,
-            TextPosition::End => frames,
-        };
+        positions::shift(source, &self.riff, &inserts, limits, &mut patch)?;
         // Behind the last whole frame, when the data ends inside one.
-        let offset = self.data.start + at * u64::from(self.format.align);
-        positions::shift(source, &self.riff, at, added, limits, &mut patch)?;
-        self.riff.insert_data(offset, bytes, frames + added, &mut patch).map_err(|e| e.in_format(ID))?;
-        Ok((patch, at))
+        let at = |frame: u64| self.data.start + frame.min(frames) * u64::from(self.format.align);
+        let parts = inserts.iter().map(|(frame, _)| (at(*frame), bytes.clone())).collect();
+        let added: u64 = inserts.iter().map(|(_, len)| len).sum();
+        self.riff.insert_data(parts, frames + added, &mut patch).map_err(|e| e.in_format(ID))?;
+        Ok(patch)
     }
+}
+
+/// The sound of a file.
+///
+/// # Errors
+/// Those of the container and of the decoder.
+pub(crate) fn sound<'a>(source: &'a dyn Source, limits: &Limits) -> Result<Box<dyn Sound + 'a>> {
+    Wave::open(source, limits)?.sound(source, limits)
 }
 
 /// Every metadata value that may hold a mark.

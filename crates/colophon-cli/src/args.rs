@@ -7,7 +7,8 @@ mod setup;
 mod trust;
 
 pub(crate) use mark::{
-    DeclarationArgs, KeyArgs, LabelArgs, MarkArgs, OnExisting, OriginArg, PlaceArg, StyleArg,
+    DeclarationArgs, HeardAtArg, KeyArgs, LabelArgs, MarkArgs, OnExisting, OriginArg, PlaceArg, SoundArgs,
+    StyleArg,
 };
 pub(crate) use propagate::PropagateArgs;
 pub(crate) use read::{InputArgs, OutputFormat, Undetermined, VerifyArgs, WatermarkCommand};

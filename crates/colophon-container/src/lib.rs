@@ -9,6 +9,7 @@ pub mod bmff;
 pub mod exif;
 pub mod flac;
 pub mod id3;
+pub mod iff;
 pub mod jpeg;
 pub mod ogg;
 pub mod png;

@@ -262,20 +262,24 @@ impl Riff {
         Ok(patch)
     }
 
-    /// Inserts samples before the byte at `at` of the file, which lies in the `data` chunk or at its end; lengths and
-    /// padding are put right. `frames` is the number of sample frames afterwards, for RF64. Call it once, last.
+    /// Inserts samples, each part before the byte of the file at its place, which lies in the `data` chunk or at its end;
+    /// lengths and padding are put right. `frames` is the number of sample frames afterwards, for RF64. Call it once,
+    /// last.
     ///
     /// # Errors
-    /// `Malformed` without a `data` chunk around `at`; `Limit` when a 32-bit length would not hold the result.
-    pub fn insert_data(&self, at: u64, samples: Vec<u8>, frames: u64, patch: &mut Patch) -> Result<()> {
+    /// `Malformed` without a `data` chunk around a place; `Limit` when a 32-bit length would not hold the result.
+    pub fn insert_data(&self, parts: Vec<(u64, Vec<u8>)>, frames: u64, patch: &mut Patch) -> Result<()> {
+        let at = parts.first().map_or(0, |(at, _)| *at);
         let data = self
             .of(*b"data")
-            .find(|c| c.data.start <= at && at <= c.data.end)
+            .find(|c| parts.iter().all(|(at, _)| c.data.start <= *at && *at <= c.data.end))
             .ok_or_else(|| Error::malformed(FORMAT, "no data chunk where samples are to go").at_offset(at))?;
         let was = data.data.end.saturating_sub(data.data.start);
-        let now = was.saturating_add(samples.len() as u64);
-        patch.insert(at, samples);
+        let now = parts.iter().fold(was, |sum, (_, samples)| sum.saturating_add(samples.len() as u64));
         let padded = data.range.end > data.data.end;
+        for (at, samples) in parts {
+            patch.insert(at, samples);
+        }
         if now & 1 == 1 && !padded {
             patch.insert(data.data.end, vec![0]);
         } else if now & 1 == 0 && padded {

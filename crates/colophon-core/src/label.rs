@@ -92,11 +92,75 @@ impl Default for VisibleSpec {
     }
 }
 
+/// Where in a sound a label is heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SoundPosition {
+    /// Before everything else.
+    #[default]
+    Start,
+    /// In the middle.
+    Middle,
+    /// After everything else.
+    End,
+}
+
+impl SoundPosition {
+    /// The end it stands for; none for the middle.
+    pub fn end(self) -> Option<TextPosition> {
+        match self {
+            Self::Start => Some(TextPosition::Start),
+            Self::Middle => None,
+            Self::End => Some(TextPosition::End),
+        }
+    }
+}
+
+impl From<TextPosition> for SoundPosition {
+    fn from(position: TextPosition) -> Self {
+        match position {
+            TextPosition::Start => Self::Start,
+            TextPosition::End => Self::End,
+        }
+    }
+}
+
+/// What is heard.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "sound", rename_all = "kebab-case")]
+pub enum LabelSound {
+    /// The rhythm `短长 短短` (GB 45438 clause 5.3).
+    #[default]
+    Rhythm,
+    /// A spoken prompt of the program.
+    Spoken {
+        /// Its language, BCP 47.
+        language: String,
+    },
+    /// A recording of the caller.
+    Clip {
+        /// SHA-256 of the file, hexadecimal.
+        sha256: String,
+        /// The file.
+        #[serde(skip)]
+        file: Vec<u8>,
+    },
+}
+
 /// A label that is heard.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AudibleSpec {
     /// Where in the sound.
-    pub position: TextPosition,
+    pub position: SoundPosition,
+    /// And again every so many seconds of the programme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_s: Option<f64>,
+    /// Laid over the programme, which is lowered meanwhile, in place of inserted.
+    #[serde(default)]
+    pub overlay: bool,
+    /// What is heard.
+    #[serde(flatten)]
+    pub sound: LabelSound,
 }
 
 /// A label that is a line of the text itself.
@@ -112,7 +176,7 @@ pub struct WrittenSpec {
 pub enum LabelForm {
     /// Seen.
     Visible(VisibleSpec),
-    /// Heard: the rhythm `短长 短短` (GB 45438 clause 5.3).
+    /// Heard: a rhythm or speech (GB 45438 clause 5.3).
     Audible(AudibleSpec),
     /// Written.
     Written(WrittenSpec),

@@ -43,8 +43,8 @@ pub use format::{
     Slot, SlotInfo,
 };
 pub use label::{
-    AudibleSpec, Canvas, LabelAt, LabelForm, LabelLook, LabelRecord, LabelSpec, PixelBox, Span, TextPosition,
-    VisibleSpec, WrittenSpec,
+    AudibleSpec, Canvas, LabelAt, LabelForm, LabelLook, LabelRecord, LabelSound, LabelSpec, PixelBox,
+    SoundPosition, Span, TextPosition, VisibleSpec, WrittenSpec,
 };
 pub use limits::Limits;
 pub use mark::{Mark, MarkInfo, ReadCx, Stage, Step, WriteCx};

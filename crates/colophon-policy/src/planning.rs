@@ -38,6 +38,8 @@ pub struct Overrides {
     pub opacity: Option<f32>,
     /// The label's ink height, share of the shortest side; never below a profile's floor.
     pub height: Option<f32>,
+    /// What is heard, where and how often, for sound.
+    pub heard: Option<AudibleSpec>,
     /// The label's seconds, for video.
     pub duration_s: Option<f64>,
     /// No watermark.
@@ -214,7 +216,11 @@ fn label(
         Media::Audio => {
             let all: Vec<&WrittenWrite> = profiles.iter().filter_map(|p| p.write.audible.as_ref()).collect();
             let words: Vec<&str> = all.iter().map(|v| v.text.of(declaration.origin)).collect();
-            (combined(&words), LabelForm::Audible(AudibleSpec { position: all.first()?.position }))
+            let spec = match (&over.heard, all.first()) {
+                (Some(spec), _) => spec.clone(),
+                (None, first) => AudibleSpec { position: first?.position.into(), ..AudibleSpec::default() },
+            };
+            (if words.is_empty() { "AI".to_owned() } else { combined(&words) }, LabelForm::Audible(spec))
         }
     };
     if let LabelChoice::Text(text) = choice {

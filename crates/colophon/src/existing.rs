@@ -121,7 +121,7 @@ fn label(finding: &Finding, spec: &LabelSpec) -> Option<LabelRecord> {
                 canvas: None,
                 ink_height: None,
                 span: Some(Span { start_s: start, duration_s: end - start }),
-                position: Some(a.position),
+                position: a.position.end(),
             })
         }),
     }

@@ -43,13 +43,13 @@ mod result;
 mod watermark;
 
 pub use colophon_core::{
-    AigcEvidence, Carrier, Confidence, Declaration, Error, ErrorKind, Evidence, Existing, Finding, Format,
-    FormatInfo, Generator, HardBinding, LabelAt, LabelEvidence, LabelForm, LabelLook, LabelRecord, LabelSpec,
-    Limits, ManifestEvidence, Mark, MarkInfo, MarkKind, Media, Model, Note, Observation, Origin, Outcome,
-    Place, Placed, Plan, PlanNote, ProtectionEvidence, ProtectionState, Query, REPORT_SCHEMA, Record,
-    Registry, RenderCx, Report, Result, SignalOp, SignalSupport, Signer, Slot, SlotInfo, Source, Stage,
-    State, Subject, Tools, Trust, Verdict, WatermarkEvidence, WatermarkRecord, WatermarkSpec, Why, exit,
-    sha256_hex,
+    AigcEvidence, AudibleSpec, Carrier, Confidence, Declaration, Error, ErrorKind, Evidence, Existing,
+    Finding, Format, FormatInfo, Generator, HardBinding, LabelAt, LabelEvidence, LabelForm, LabelLook,
+    LabelRecord, LabelSound, LabelSpec, Limits, ManifestEvidence, Mark, MarkInfo, MarkKind, Media, Model,
+    Note, Observation, Origin, Outcome, Place, Placed, Plan, PlanNote, ProtectionEvidence, ProtectionState,
+    Query, REPORT_SCHEMA, Record, Registry, RenderCx, Report, Result, SignalOp, SignalSupport, Signer, Slot,
+    SlotInfo, SoundPosition, Source, Stage, State, Subject, Tools, Trust, Verdict, WatermarkEvidence,
+    WatermarkRecord, WatermarkSpec, Why, exit, sha256_hex,
 };
 pub use colophon_policy::{LabelChoice, Overrides, Profile, Rule};
 

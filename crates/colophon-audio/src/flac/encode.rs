@@ -4,16 +4,15 @@ use std::io::Write;
 use std::ops::Range;
 
 use colophon_container::flac::{self as container, Flac as Stream, StreamInfo, kind};
-use colophon_core::{Error, ErrorKind, Result, Source, TextPosition, WatermarkRecord};
+use colophon_core::{Error, ErrorKind, Placed, Result, Source};
 use flacenc::bitsink::ByteSink;
 use flacenc::component::{BitRepr, StreamInfo as Description};
 use flacenc::error::{Verified, Verify};
 use flacenc::source::{Context, Fill, FrameBuf};
 
 use super::{ID, verbatim};
-use crate::audible::Insert;
 use crate::decode::Decoder;
-use crate::inaudible::Marker;
+use crate::pass::Pass;
 
 /// Samples per channel in a frame, as the reference encoder chooses them for CD audio.
 const BLOCK: usize = 4096;
@@ -26,35 +25,23 @@ const SECTOR: u64 = 588;
 /// A seek point that holds none (RFC 9639, 8.5.1).
 const PLACEHOLDER: u64 = u64::MAX;
 
-/// How much silence a label of `len` samples at the start needs so that cue points keep to their grid.
+/// The grid that positions of the stream keep to: the sectors of a CD, when a cue sheet says it is one.
 ///
 /// # Errors
 /// Reading errors.
-pub(super) fn padding(source: &dyn Source, stream: &Stream, len: u64) -> Result<usize> {
+pub(super) fn grid(source: &dyn Source, stream: &Stream) -> Result<Option<u64>> {
     for block in stream.blocks.iter().filter(|b| b.kind == CUESHEET) {
         // 128 bytes catalogue number, 8 bytes lead-in, then a bit that says "this is a CD".
         let flags = source.bytes_up_to(block.data.start + 136, 1)?;
         if flags.first().is_some_and(|b| b & 0x80 != 0) {
-            return Ok((len.next_multiple_of(SECTOR) - len) as usize);
+            return Ok(Some(SECTOR));
         }
     }
-    Ok(0)
-}
-
-/// What goes into the new stream.
-pub(super) struct Work<'a> {
-    /// The samples as they are.
-    pub(super) decoder: Decoder<'a>,
-    /// The label before or behind them.
-    pub(super) label: Option<&'a Insert>,
-    /// The watermark passes over the label as well.
-    pub(super) label_is_marked: bool,
-    /// The watermark.
-    pub(super) marker: Option<Marker<'a>>,
+    Ok(None)
 }
 
 /// Writes the whole file: the metadata blocks with what depends on the samples brought up to date, then the samples
-/// and the label.
+/// as they come out of `pass`.
 ///
 /// # Errors
 /// `Unsupported` for depths the encoder does not have; `Malformed` when the samples do not match their digest:
@@ -62,27 +49,27 @@ pub(super) struct Work<'a> {
 pub(super) fn encode(
     source: &dyn Source,
     stream: &Stream,
-    work: Work<'_>,
+    mut decoder: Decoder<'_>,
+    mut pass: Pass<'_>,
     out: &mut dyn Write,
-) -> Result<Option<WatermarkRecord>> {
+) -> Result<Vec<Placed>> {
     let info = stream.info;
-    let Work { mut decoder, label, label_is_marked, marker } = work;
-    let (before, after) = match label.map(|l| l.position) {
-        Some(TextPosition::Start) => (label, None),
-        _ => (None, label),
-    };
-    let mut chain = Chain { encoder: Encoder::new(info)?, marker, full: f64::from(info.bits - 1).exp2() };
+    let mut encoder = Encoder::new(info)?;
+    let full = f64::from(info.bits - 1).exp2();
     let mut original = Context::new(usize::from(info.bits), usize::from(info.channels));
-    if let Some(label) = before {
-        chain.label(label, label_is_marked)?;
-    }
     let shift = info.bits_below();
-    let (mut wide, mut samples) = (Vec::new(), Vec::new());
+    let inserts = pass.inserts();
+    let (mut wide, mut samples, mut floats, mut ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     while decoder.next_i32(&mut wide)? {
         samples.clear();
         samples.extend(wide.iter().map(|s| s >> shift));
         original.fill_interleaved(&samples).map_err(failed)?;
-        chain.push(&samples)?;
+        // Up to 24 bits, which is what the encoder takes, a float holds every sample exactly.
+        floats.clear();
+        floats.extend(samples.iter().map(|s| (f64::from(*s) / full) as f32));
+        pass.push(&floats, &mut ready);
+        encoder.push(&quantised(&ready, full))?;
+        ready.clear();
     }
     let whole = info.md5 == [0; 16] || info.md5 == original.md5_digest();
     if decoder.skipped() > 0 || !whole {
@@ -91,50 +78,15 @@ pub(super) fn encode(
             "the samples do not match the digest of the stream: the file is damaged",
         ));
     }
-    if let (Some(label), true) = (after, label_is_marked) {
-        chain.label(label, true)?;
-    }
-    let record = chain.end_mark()?;
-    if let (Some(label), false) = (after, label_is_marked) {
-        chain.label(label, false)?;
-    }
-    let shift = before.map_or(0, |l| l.samples.len() as u64);
-    chain.encoder.finish()?.write(source, stream, shift, out)?;
-    Ok(record)
+    let placed = pass.finish(&mut ready)?;
+    encoder.push(&quantised(&ready, full))?;
+    encoder.finish()?.write(source, stream, &inserts, out)?;
+    Ok(placed)
 }
 
-/// Samples through the watermark, when there is one, into the encoder.
-struct Chain<'a> {
-    encoder: Encoder,
-    marker: Option<Marker<'a>>,
-    /// Full scale of the samples.
-    full: f64,
-}
-
-impl Chain<'_> {
-    fn push(&mut self, samples: &[i32]) -> Result<()> {
-        let Some(marker) = &mut self.marker else { return self.encoder.push(samples) };
-        // Up to 24 bits, which is what the encoder takes, a float holds every sample exactly.
-        let floats: Vec<f32> = samples.iter().map(|s| (f64::from(*s) / self.full) as f32).collect();
-        let mut ready = Vec::new();
-        marker.push(&floats, &mut ready);
-        self.encoder.push(&quantised(&ready, self.full))
-    }
-
-    fn label(&mut self, label: &Insert, marked: bool) -> Result<()> {
-        let channels = self.encoder.channels;
-        let mono = quantised(&label.samples, self.full);
-        let samples: Vec<i32> = mono.iter().flat_map(|s| std::iter::repeat_n(*s, channels)).collect();
-        if marked { self.push(&samples) } else { self.encoder.push(&samples) }
-    }
-
-    fn end_mark(&mut self) -> Result<Option<WatermarkRecord>> {
-        let Some(marker) = self.marker.take() else { return Ok(None) };
-        let mut ready = Vec::new();
-        let record = marker.finish(&mut ready)?;
-        self.encoder.push(&quantised(&ready, self.full))?;
-        Ok(Some(record))
-    }
+/// Sample frames inserted at or before a place of the programme as it was.
+fn added(inserts: &[(u64, u64)], place: u64) -> u64 {
+    inserts.iter().filter(|(at, _)| *at <= place).map(|(_, n)| n).sum()
 }
 
 fn quantised(samples: &[f32], full: f64) -> Vec<i32> {
@@ -289,7 +241,13 @@ struct Encoded {
 }
 
 impl Encoded {
-    fn write(&self, source: &dyn Source, stream: &Stream, shift: u64, out: &mut dyn Write) -> Result<()> {
+    fn write(
+        &self,
+        source: &dyn Source,
+        stream: &Stream,
+        inserts: &[(u64, u64)],
+        out: &mut dyn Write,
+    ) -> Result<()> {
         // A tag in front, and the signature.
         out.write_all(&source.bytes(0, stream.start)?)?;
         out.write_all(b"fLaC")?;
@@ -298,8 +256,8 @@ impl Encoded {
             let mut data = source.bytes(block.data.start, block.data.end - block.data.start)?.into_owned();
             match block.kind {
                 kind::STREAMINFO => self.describe(&mut data),
-                kind::SEEKTABLE => self.seek_points(&mut data, shift),
-                CUESHEET => shift_cues(&mut data, shift),
+                kind::SEEKTABLE => self.seek_points(&mut data, inserts),
+                CUESHEET => shift_cues(&mut data, inserts),
                 _ => {}
             }
             out.write_all(&container::encode(block.kind, i == last, &data).map_err(|e| e.in_format(ID))?)?;
@@ -329,14 +287,14 @@ impl Encoded {
     }
 
     /// As many seek points as before, each at the frame that holds the sample it pointed to.
-    fn seek_points(&self, data: &mut [u8], shift: u64) {
+    fn seek_points(&self, data: &mut [u8], inserts: &[(u64, u64)]) {
         let mut last = None;
         for point in data.chunks_exact_mut(18) {
             let Some(target) = point.first_chunk::<8>().map(|b| u64::from_be_bytes(*b)) else { continue };
             if target == PLACEHOLDER {
                 continue;
             }
-            let target = if target == 0 { 0 } else { target.saturating_add(shift) };
+            let target = if target == 0 { 0 } else { target.saturating_add(added(inserts, target)) };
             let i = self.index.partition_point(|(first, _)| *first <= target).saturating_sub(1);
             let Some((first, range)) = self.index.get(i) else { continue };
             let size = self.index.get(i + 1).map_or(self.samples, |n| n.0) - first;
@@ -358,7 +316,7 @@ impl Encoded {
 }
 
 /// Moves the tracks of a cue sheet (RFC 9639, 8.7); index points are relative to them.
-fn shift_cues(data: &mut [u8], shift: u64) {
+fn shift_cues(data: &mut [u8], inserts: &[(u64, u64)]) {
     // Catalogue number, lead-in, flags and reserved bytes, number of tracks.
     let Some(tracks) = data.get(395).copied() else { return };
     let mut at = 396;
@@ -366,7 +324,8 @@ fn shift_cues(data: &mut [u8], shift: u64) {
         let Some(offset) = data.get_mut(at..at + 8).and_then(|b| <&mut [u8; 8]>::try_from(b).ok()) else {
             return;
         };
-        *offset = u64::from_be_bytes(*offset).saturating_add(shift).to_be_bytes();
+        let was = u64::from_be_bytes(*offset);
+        *offset = was.saturating_add(added(inserts, was)).to_be_bytes();
         // Offset, number, ISRC, flags and reserved bytes, number of index points of 12 bytes.
         let Some(points) = data.get(at + 35).copied() else { return };
         at += 36 + 12 * usize::from(points);

@@ -44,7 +44,10 @@ fn seek_table() -> (u8, Vec<u8>) {
 use container::kind;
 
 fn label(position: TextPosition) -> SignalOp {
-    SignalOp::Label(LabelSpec { text: "AI生成".into(), form: LabelForm::Audible(AudibleSpec { position }) })
+    SignalOp::Label(LabelSpec {
+        text: "AI生成".into(),
+        form: LabelForm::Audible(AudibleSpec { position: position.into(), ..AudibleSpec::default() }),
+    })
 }
 
 fn render(bytes: &[u8], ops: &[SignalOp]) -> Result<(Vec<u8>, Vec<Placed>)> {

@@ -2,15 +2,15 @@
 
 use std::io::Write;
 
-use colophon_core::{Error, RenderCx, Result, Source, WatermarkRecord, WatermarkSpec};
+use colophon_core::{Error, Placed, RenderCx, Result, Source};
 
 use super::frame::{Frames, Header};
 use super::info;
 use super::{ID, Mp3File};
-use crate::audible::Insert;
+use crate::audible::Label;
 use crate::decode::Sound;
 use crate::ffmpeg::Job;
-use crate::inaudible::Marker;
+use crate::pass::Pass;
 use crate::view;
 
 /// Least bit rate of the label's frames per channel, kilobits per second: a tone needs no more.
@@ -22,10 +22,10 @@ const DELAY: u64 = 576;
 ///
 /// # Errors
 /// Those of the child process.
-pub(super) fn label(file: &Mp3File, insert: &Insert, cx: &RenderCx<'_>) -> Result<Vec<u8>> {
+pub(super) fn label(file: &Mp3File, label: &Label, cx: &RenderCx<'_>) -> Result<Vec<u8>> {
     let h = file.first.header;
     let samples: Vec<f32> =
-        insert.samples.iter().flat_map(|s| std::iter::repeat_n(*s, usize::from(h.channels))).collect();
+        label.samples.iter().flat_map(|s| std::iter::repeat_n(*s, usize::from(h.channels))).collect();
     let kbps = format!("{}k", h.kbps.max(LEAST_KBPS * h.channels));
     let arguments =
         ["-c:a", "libmp3lame", "-b:a", &kbps, "-reservoir", "0", "-write_xing", "0", "-id3v2_version", "0"];
@@ -35,36 +35,35 @@ pub(super) fn label(file: &Mp3File, insert: &Insert, cx: &RenderCx<'_>) -> Resul
     Ok(frames)
 }
 
-/// Writes the file anew with every sample passed through the watermark, at no lower bit rate and of the same length.
+/// Writes the file anew with every sample as it comes out of `pass`, at no lower bit rate and trimmed to the sample.
 ///
 /// # Errors
-/// Those of the child process and of the watermark.
-pub(super) fn marked(
+/// Those of the child process and of the operations.
+pub(super) fn passed(
     source: &dyn Source,
     file: &Mp3File,
-    spec: &WatermarkSpec,
+    pass: Pass<'_>,
     cx: &RenderCx<'_>,
     out: &mut dyn Write,
-) -> Result<WatermarkRecord> {
+) -> Result<Vec<Placed>> {
     let h = file.first.header;
     let (count, bytes) = file.count(source)?;
-    let trim = file.info.as_ref().map_or(0, |(_, i)| u64::from(i.trim.0) + u64::from(i.trim.1));
-    let marker = Marker::new(ID, spec, h.rate, h.channels, (count * h.samples()).saturating_sub(trim))?;
     let average = bytes as f64 * 8.0 * f64::from(h.rate) / (count * h.samples()).max(1) as f64 / 1000.0;
     let kbps = format!("{}k", Header::rate_at_least(h.mpeg1, average));
     let arguments =
         ["-c:a", "libmp3lame", "-b:a", &kbps, "-write_xing", "0", "-id3v2_version", "0", "-f", "mp3"];
     let mut decoder = file.decoder(source, cx.limits)?;
-    let (mut record, mut samples) = (None, 0_u64);
+    let (mut placed, mut samples) = (Vec::new(), 0_u64);
     let frames = job(h, &arguments, cx).encode(|feed| {
-        let (mut marker, mut piece, mut ready) = (marker, Vec::new(), Vec::new());
+        let (mut pass, mut piece, mut ready) = (pass, Vec::new(), Vec::new());
         while decoder.next_f32(&mut piece)? {
-            samples += (piece.len() / usize::from(h.channels)) as u64;
-            marker.push(&piece, &mut ready);
+            pass.push(&piece, &mut ready);
+            samples += (ready.len() / usize::from(h.channels)) as u64;
             feed.push(&ready)?;
             ready.clear();
         }
-        record = Some(marker.finish(&mut ready)?);
+        placed = pass.finish(&mut ready)?;
+        samples += (ready.len() / usize::from(h.channels)) as u64;
         feed.push(&ready)
     })?;
     let count = check(&frames, h)?;
@@ -74,7 +73,7 @@ pub(super) fn marked(
     out.write_all(&describing)?;
     out.write_all(&frames)?;
     view::copy(source, file.sound.end..source.len(), out)?;
-    record.ok_or_else(|| Error::unsupported(ID, "the sound could not be encoded"))
+    Ok(placed)
 }
 
 fn job<'a>(header: Header, arguments: &'a [&'a str], cx: &'a RenderCx<'_>) -> Job<'a> {

@@ -36,7 +36,10 @@ fn frames_of(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn label(position: TextPosition) -> SignalOp {
-    SignalOp::Label(LabelSpec { text: "AI生成".into(), form: LabelForm::Audible(AudibleSpec { position }) })
+    SignalOp::Label(LabelSpec {
+        text: "AI生成".into(),
+        form: LabelForm::Audible(AudibleSpec { position: position.into(), ..AudibleSpec::default() }),
+    })
 }
 
 fn observe(bytes: &[u8], query: Query<'_>) -> (State, Vec<(f64, f64)>) {

@@ -3,14 +3,13 @@
 use std::io::Write;
 
 use colophon_container::ogg::{self as container, Codec, Packets};
-use colophon_core::{Error, Patch, Placed, RenderCx, Result, SignalOp, Source, TextPosition};
+use colophon_core::{Error, Patch, Placed, RenderCx, Result, Source, TextPosition};
 
 use super::OggFile;
 use super::opus::{self, packet_samples};
-use crate::audible::Insert;
-use crate::ffmpeg::{Feed, Job};
-use crate::inaudible::Marker;
-use crate::loudness;
+use crate::audible::Label;
+use crate::ffmpeg::Job;
+use crate::pass::Pass;
 
 /// Bit rate of the label's packets, kilobits per second.
 const LABEL_KBPS: u32 = 48;
@@ -20,16 +19,17 @@ const SILENCE: [u8; 7] = [0x08, 0x0b, 0xe4, 0xb9, 0xa0, 0xbc, 0x84];
 /// Bit rates the encoders take per channel, kilobits per second.
 const KBPS: (f64, f64) = (16.0, 256.0);
 
-/// The splices that put the label into an Opus stream, and the sample before which it goes.
+/// The splices that put the label into an Opus stream.
 ///
 /// # Errors
 /// `Unsupported` for more than two channels.
 pub(super) fn splice(
     source: &dyn Source,
     file: &OggFile,
-    insert: &Insert,
+    label: &Label,
+    end: TextPosition,
     cx: &RenderCx<'_>,
-) -> Result<(Patch, u64)> {
+) -> Result<Patch> {
     // One or two channels in one stream: more would have to be mapped as the programme is.
     let plain = file.stream.head.get(18).copied().unwrap_or(0) == 0 && file.channels <= 2;
     if !plain {
@@ -38,17 +38,15 @@ pub(super) fn splice(
             "a label cannot be put into a stream of more than two channels",
         ));
     }
-    let mut list = opus::encode_label(&insert.samples, LABEL_KBPS)
+    let mut list = opus::encode_label(&label.samples, LABEL_KBPS)
         .ok_or_else(|| Error::unsupported(file.id, "the label cannot be encoded"))?;
-    let in_front = insert.position == TextPosition::Start;
+    let in_front = end == TextPosition::Start;
     // The label is coded with CELT alone. A programme that begins with CELT gets a change of mode in between.
     if in_front && starts_with_celt(source, file, cx)? {
         list.push((SILENCE.to_vec(), packet_samples(&SILENCE)));
     }
     let tail = if in_front { 0 } else { end_of_packets(source, file, cx)? };
-    let patch =
-        file.stream.insert(source, &list, in_front, tail, cx.limits).map_err(|e| e.in_format(file.id))?;
-    Ok((patch, if in_front { 0 } else { tail.saturating_sub(file.skip) }))
+    file.stream.insert(source, &list, in_front, tail, cx.limits).map_err(|e| e.in_format(file.id))
 }
 
 /// Whether the first packet of the programme is coded with CELT alone (RFC 6716, table 2).
@@ -74,36 +72,17 @@ fn end_of_packets(source: &dyn Source, file: &OggFile, cx: &RenderCx<'_>) -> Res
     Ok(before.max(known))
 }
 
-/// Writes the file anew with labels and watermark in the order asked for, at no lower bit rate.
+/// Writes the file anew with every sample as it comes out of `pass`, at no lower bit rate.
 ///
 /// # Errors
-/// Those of the child process and of the watermark; `Unsupported` for an operation given twice.
+/// Those of the child process and of the operations.
 pub(super) fn anew(
     source: &dyn Source,
     file: &OggFile,
-    ops: &[SignalOp],
+    pass: Pass<'_>,
     cx: &RenderCx<'_>,
     out: &mut dyn Write,
 ) -> Result<Vec<Placed>> {
-    let (mut label, mut watermark, mut label_is_marked) = (None, None, false);
-    for op in ops {
-        match op {
-            SignalOp::Label(spec) if label.is_none() => {
-                let loudness = loudness::measure(&mut *file.sound(source, cx.limits)?)?;
-                label = Some((Insert::new(file.id, spec, file.rate, &loudness)?, loudness.frames));
-                label_is_marked = watermark.is_none();
-            }
-            SignalOp::Watermark(spec) if watermark.is_none() => watermark = Some(spec),
-            _ => return Err(Error::unsupported(file.id, "this operation is not known, or given twice")),
-        }
-    }
-    let marker = match watermark {
-        Some(spec) => {
-            let added = label.as_ref().filter(|_| label_is_marked).map_or(0, |(l, _)| l.samples.len() as u64);
-            Some(Marker::new(file.id, spec, file.rate, file.channels, file.samples() + added)?)
-        }
-        None => None,
-    };
     let coded: u64 = file.stream.media.iter().map(|r| r.end - r.start).sum();
     let average = coded as f64 * 8.0 / file.seconds().max(0.001) / 1000.0;
     let width = f64::from(file.channels);
@@ -113,26 +92,16 @@ pub(super) fn anew(
         Codec::Opus => &["-c:a", "libopus", "-b:a", &kbps, "-f", "opus"],
     };
     let mut sound = file.sound(source, cx.limits)?;
-    let mut record = None;
-    let inserted = label.as_ref().map(|(l, _)| l);
+    let mut placed = Vec::new();
     let encoded = job(file, file.rate, arguments, cx).encode(|feed| {
-        let mut chain = Chain { feed, marker, ready: Vec::new(), channels: usize::from(file.channels) };
-        let at = |position| inserted.filter(|l| l.position == position);
-        if let Some(label) = at(TextPosition::Start) {
-            chain.label(label, label_is_marked)?;
-        }
-        let mut piece = Vec::new();
+        let (mut pass, mut piece, mut ready) = (pass, Vec::new(), Vec::new());
         while sound.next_f32(&mut piece)? {
-            chain.push(&piece)?;
+            pass.push(&piece, &mut ready);
+            feed.push(&ready)?;
+            ready.clear();
         }
-        if let Some(label) = at(TextPosition::End).filter(|_| label_is_marked) {
-            chain.label(label, true)?;
-        }
-        record = chain.end_mark()?;
-        if let Some(label) = at(TextPosition::End).filter(|_| !label_is_marked) {
-            chain.label(label, false)?;
-        }
-        Ok(())
+        placed = pass.finish(&mut ready)?;
+        feed.push(&ready)
     })?;
     // The comments of the input, under the name of the new encoder.
     let new = container::walk(&encoded, cx.limits).map_err(|e| e.in_format(file.id))?;
@@ -142,45 +111,7 @@ pub(super) fn anew(
     new.with_comments(&encoded, &comments, cx.limits)
         .map_err(|e| e.in_format(file.id))?
         .apply(&encoded, out)?;
-    let label = label.map(|(l, frames)| {
-        Placed::Label(l.record(file.rate, if l.position == TextPosition::Start { 0 } else { frames }))
-    });
-    let mut placed: Vec<Placed> = label.into_iter().chain(record.map(Placed::Watermark)).collect();
-    if !label_is_marked {
-        placed.reverse();
-    }
     Ok(placed)
-}
-
-/// Samples through the watermark, when there is one, into the encoder.
-struct Chain<'a, 'f, 'm> {
-    feed: &'a mut Feed<'f>,
-    marker: Option<Marker<'m>>,
-    ready: Vec<f32>,
-    channels: usize,
-}
-
-impl Chain<'_, '_, '_> {
-    fn push(&mut self, samples: &[f32]) -> Result<()> {
-        let Some(marker) = &mut self.marker else { return self.feed.push(samples) };
-        self.ready.clear();
-        marker.push(samples, &mut self.ready);
-        self.feed.push(&self.ready)
-    }
-
-    fn label(&mut self, label: &Insert, marked: bool) -> Result<()> {
-        let samples: Vec<f32> =
-            label.samples.iter().flat_map(|s| std::iter::repeat_n(*s, self.channels)).collect();
-        if marked { self.push(&samples) } else { self.feed.push(&samples) }
-    }
-
-    fn end_mark(&mut self) -> Result<Option<colophon_core::WatermarkRecord>> {
-        let Some(marker) = self.marker.take() else { return Ok(None) };
-        self.ready.clear();
-        let record = marker.finish(&mut self.ready)?;
-        self.feed.push(&self.ready)?;
-        Ok(Some(record))
-    }
 }
 
 fn job<'a>(file: &OggFile, rate: u32, arguments: &'a [&'a str], cx: &'a RenderCx<'_>) -> Job<'a> {

@@ -69,7 +69,10 @@ fn skeleton(head: &[u8], packets: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn label(position: TextPosition) -> SignalOp {
-    SignalOp::Label(LabelSpec { text: "AI生成".into(), form: LabelForm::Audible(AudibleSpec { position }) })
+    SignalOp::Label(LabelSpec {
+        text: "AI生成".into(),
+        form: LabelForm::Audible(AudibleSpec { position: position.into(), ..AudibleSpec::default() }),
+    })
 }
 
 fn watermark() -> SignalOp {

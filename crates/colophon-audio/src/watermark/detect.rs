@@ -10,10 +10,10 @@ use super::bound::{
 use super::code::Decoder;
 use super::layout::{HOP, Layout, RATE};
 use super::locate::locate;
-use super::resample::Resampler;
 use super::search::{Candidate, Correlation, PERIOD_HOPS, Stretch, hypotheses, unwarped, warped};
 use super::soft::SoftBits;
 use super::{Detection, NotChecked, Segment, Warp};
+use crate::resample::Resampler;
 
 /// Window and step from one window to the next, in hops (14 s, 10 s).
 const WINDOW: usize = 1750;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::analysis::{BandMap, Bands, Hops};
 use super::gains::GainPlanner;
 use super::layout::{BINS, FFT, HOP, HOPS_PER_ROW, RATE};
-use super::resample::{Resampler, bessel_i0};
+use crate::resample::{Resampler, bessel_i0};
 
 /// Samples at 16 kHz between two synthesis frames.
 const STRIDE: usize = FFT / 2;

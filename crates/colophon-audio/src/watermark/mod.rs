@@ -26,7 +26,7 @@ mod embed;
 mod gains;
 mod layout;
 mod locate;
-mod resample;
+
 mod sample;
 mod search;
 mod soft;

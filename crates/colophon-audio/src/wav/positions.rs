@@ -3,7 +3,7 @@
 use colophon_container::riff::{Chunk, Riff};
 use colophon_core::{Limits, Patch, Result, Source};
 
-/// Moves every position at or behind sample frame `at` by `added` frames: cue points, loops of samplers, and the
+/// Moves every position by the frames that are inserted at or before it, `(at, frames)` each: cue points, loops of samplers, and the
 /// number of samples in `fact`. Chunks that do not hold together are left alone.
 ///
 /// # Errors
@@ -11,11 +11,11 @@ use colophon_core::{Limits, Patch, Result, Source};
 pub(super) fn shift(
     source: &dyn Source,
     riff: &Riff,
-    at: u64,
-    added: u64,
+    inserts: &[(u64, u64)],
     limits: &Limits,
     patch: &mut Patch,
 ) -> Result<()> {
+    let added = |was: u64| inserts.iter().filter(|(at, _)| *at <= was).map(|(_, n)| n).sum::<u64>();
     for chunk in &riff.chunks {
         // Offsets of the 32-bit fields inside the chunk.
         let fields: Vec<u64> = match &chunk.id {
@@ -29,8 +29,9 @@ pub(super) fn shift(
             let offset = chunk.data.start + field;
             let bytes = source.bytes(offset, 4)?;
             let Some(was) = bytes.first_chunk().map(|b| u32::from_le_bytes(*b)) else { continue };
-            if u64::from(was) >= at {
-                let now = u64::from(was).saturating_add(added).min(u64::from(u32::MAX)) as u32;
+            let more = added(u64::from(was));
+            if more > 0 {
+                let now = u64::from(was).saturating_add(more).min(u64::from(u32::MAX)) as u32;
                 patch.replace(offset..offset + 4, now.to_le_bytes());
             }
         }
@@ -40,7 +41,7 @@ pub(super) fn shift(
         if let Some(was) = bytes.first_chunk().map(|b| u32::from_le_bytes(*b)) {
             // All bits set: the length stands in ds64.
             if was != u32::MAX {
-                let now = u64::from(was).saturating_add(added).min(u64::from(u32::MAX)) as u32;
+                let now = u64::from(was).saturating_add(added(u64::MAX)).min(u64::from(u32::MAX)) as u32;
                 patch.replace(fact.data.start..fact.data.start + 4, now.to_le_bytes());
             }
         }

@@ -1,4 +1,6 @@
-use colophon_core::{AudibleSpec, ErrorKind, LabelForm, LabelSpec, State, Tools};
+use colophon_core::{
+    AudibleSpec, ErrorKind, LabelForm, LabelSpec, State, TextPosition, Tools, WatermarkSpec,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -63,7 +65,10 @@ fn wav(fmt: &[u8], seconds: f32, more: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn label(position: TextPosition) -> SignalOp {
-    SignalOp::Label(LabelSpec { text: "AI生成".into(), form: LabelForm::Audible(AudibleSpec { position }) })
+    SignalOp::Label(LabelSpec {
+        text: "AI生成".into(),
+        form: LabelForm::Audible(AudibleSpec { position: position.into(), ..AudibleSpec::default() }),
+    })
 }
 
 fn render(bytes: &[u8], ops: &[SignalOp]) -> Result<(Vec<u8>, Vec<Placed>)> {

@@ -47,6 +47,8 @@ pub(crate) struct MarkArgs {
     #[command(flatten)]
     pub(crate) article9: Article9Args,
     #[command(flatten)]
+    pub(crate) sound: SoundArgs,
+    #[command(flatten)]
     pub(crate) key: KeyArgs,
     /// Leave the watermark out.
     #[arg(long, help_heading = "Marks")]
@@ -176,6 +178,34 @@ pub(crate) struct Article9Args {
     #[arg(long, value_name = "DAYS", default_value_t = crate::delivery::MIN_DAYS,
         value_parser = clap::value_parser!(u32).range(i64::from(crate::delivery::MIN_DAYS)..=36_500))]
     pub(crate) retain_days: u32,
+}
+
+/// The label of sound; the rhythm at the start when nothing is said.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Label of sound")]
+pub(crate) struct SoundArgs {
+    /// Speak the label, in English, German, French, Spanish or Italian; without a tag in the content's language.
+    #[arg(long, value_name = "TAG", num_args = 0..=1, default_missing_value = "auto")]
+    pub(crate) voice: Option<String>,
+    /// Play this recording as the label.
+    #[arg(long, value_name = "FILE", conflicts_with = "voice")]
+    pub(crate) voice_clip: Option<PathBuf>,
+    /// Where the label is heard.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) heard_at: Option<HeardAtArg>,
+    /// Repeat the label every so many minutes.
+    #[arg(long, value_name = "MINUTES")]
+    pub(crate) heard_every: Option<f64>,
+    /// Lay the label over the sound, lowered meanwhile, in place of inserting it.
+    #[arg(long)]
+    pub(crate) overlay: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum HeardAtArg {
+    Start,
+    Middle,
+    End,
 }
 
 /// The signing key.

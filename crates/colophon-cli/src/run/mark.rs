@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use colophon::exit::Exit;
 use colophon::sign::CertifiedSigner;
 use colophon::{
-    Declaration, Existing, LabelAt, LabelChoice, LabelLook, Marked, Media, Options, Overrides, Profiles,
-    Signer,
+    AudibleSpec, Declaration, Existing, LabelAt, LabelChoice, LabelLook, LabelSound, Marked, Media, Options,
+    Overrides, Profiles, Signer, SoundPosition,
 };
 use serde_json::json;
 
 use super::batch;
 use crate::advice::Failure;
-use crate::args::{LabelArgs, MarkArgs, OnExisting, PlaceArg, StyleArg};
+use crate::args::{HeardAtArg, LabelArgs, MarkArgs, OnExisting, PlaceArg, SoundArgs, StyleArg};
 use crate::config::{Config, LabelConfig};
 use crate::delivery::Deliveries;
 use crate::files::{self, Input};
@@ -126,6 +126,7 @@ fn overrides(args: &MarkArgs, config: &LabelConfig) -> Result<Overrides, Failure
         margin: percent(*label_margin, config.margin, "margin", 40.0)?,
         opacity: percent(*label_opacity, config.opacity, "opacity", 100.0)?,
         height,
+        heard: heard(args)?,
         duration_s: *label_duration,
         no_watermark: args.no_watermark,
         no_manifest: args.no_manifest,
@@ -138,6 +139,37 @@ fn overrides(args: &MarkArgs, config: &LabelConfig) -> Result<Overrides, Failure
         agreement: args.article9.agreement.clone(),
         watermark_unavailable: false,
     })
+}
+
+/// What is heard, when a flag says anything about it.
+fn heard(args: &MarkArgs) -> Result<Option<AudibleSpec>, Failure> {
+    let SoundArgs { voice, voice_clip, heard_at, heard_every, overlay } = &args.sound;
+    let said = voice.is_some() || voice_clip.is_some() || heard_at.is_some() || heard_every.is_some();
+    if !said && !overlay {
+        return Ok(None);
+    }
+    let sound = match (voice, voice_clip) {
+        (Some(tag), _) => {
+            let language =
+                if tag == "auto" { args.declaration.language.as_deref() } else { Some(tag.as_str()) };
+            LabelSound::Spoken { language: language.unwrap_or("en").to_owned() }
+        }
+        (None, Some(path)) => {
+            let file = std::fs::read(path).map_err(|e| Failure::from(e).on(path))?;
+            LabelSound::Clip { sha256: colophon::sha256_hex(&file), file }
+        }
+        (None, None) => LabelSound::Rhythm,
+    };
+    Ok(Some(AudibleSpec {
+        position: match heard_at {
+            None | Some(HeardAtArg::Start) => SoundPosition::Start,
+            Some(HeardAtArg::Middle) => SoundPosition::Middle,
+            Some(HeardAtArg::End) => SoundPosition::End,
+        },
+        every_s: heard_every.map(|minutes| minutes * 60.0),
+        overlay: *overlay,
+        sound,
+    }))
 }
 
 fn place(p: PlaceArg) -> LabelAt {

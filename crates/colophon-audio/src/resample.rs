@@ -18,7 +18,7 @@ const LANES: usize = 8;
 
 /// Converts one channel from one rate to another.
 #[derive(Debug, Clone)]
-pub(super) struct Resampler {
+pub(crate) struct Resampler {
     /// Output samples per [`Self::down`] input samples, in lowest terms.
     up: u64,
     down: u64,
@@ -41,7 +41,7 @@ pub(super) struct Resampler {
 
 impl Resampler {
     /// From `from` to `to` hertz, both above zero.
-    pub(super) fn new(from: u32, to: u32) -> Self {
+    pub(crate) fn new(from: u32, to: u32) -> Self {
         let (from, to) = (u64::from(from.max(1)), u64::from(to.max(1)));
         let divisor = gcd(from, to);
         let (up, down) = (to / divisor, from / divisor);
@@ -77,7 +77,7 @@ impl Resampler {
     }
 
     /// Takes `input` and appends every output sample that is settled by now.
-    pub(super) fn push(&mut self, input: &[f32], output: &mut Vec<f32>) {
+    pub(crate) fn push(&mut self, input: &[f32], output: &mut Vec<f32>) {
         self.consumed += input.len() as u64;
         if self.up == self.down {
             output.extend_from_slice(input);
@@ -88,7 +88,7 @@ impl Resampler {
     }
 
     /// Ends the input: appends the rest, so that the output covers exactly the time of the input.
-    pub(super) fn finish(&mut self, output: &mut Vec<f32>) {
+    pub(crate) fn finish(&mut self, output: &mut Vec<f32>) {
         if self.up == self.down {
             return;
         }
@@ -141,7 +141,7 @@ fn kernel(at: f64, cutoff: f64, half: f64) -> f64 {
 }
 
 /// Modified Bessel function of the first kind, order zero, by its power series.
-pub(super) fn bessel_i0(x: f64) -> f64 {
+pub(crate) fn bessel_i0(x: f64) -> f64 {
     let quarter = x * x / 4.0;
     let (mut term, mut sum) = (1.0, 1.0);
     for k in 1..40 {
