@@ -125,6 +125,7 @@ impl Opened {
                 }
             }
         }
+        name_foreign_watermarks(&mut findings, &seals);
         findings.extend(seals);
         findings.sort_by_key(|f| order(f.kind));
         findings
@@ -180,6 +181,25 @@ fn record_of(seals: &[Finding]) -> Option<Record> {
         Some(Evidence::Manifest(e)) => e.record.clone(),
         _ => None,
     })
+}
+
+/// A watermark carries the first 16 bits of its issuer's key id. One that is not the signer's, and not the one of the
+/// signed record, is said to be somebody else's: copied in, or left from before the signature.
+fn name_foreign_watermarks(findings: &mut [Finding], seals: &[Finding]) {
+    let signer = seals.iter().find_map(|f| match &f.evidence {
+        Some(Evidence::Manifest(e)) => e.judgement.as_ref()?.key_id.clone(),
+        _ => None,
+    });
+    let Some(own) = signer.as_deref().and_then(|id| id.get(..4)) else { return };
+    for f in findings.iter_mut().filter(|f| f.kind == MarkKind::Watermark) {
+        let Some(Evidence::Watermark(e)) = &f.evidence else { continue };
+        let issuer = e.payload.as_deref().and_then(|p| p.get(..4)).map(str::to_owned);
+        let known = f.notes.iter().any(|n| n.code == "matches-record");
+        if let Some(issuer) = issuer.filter(|i| i != own && !known) {
+            let text = format!("the watermark is of issuer {issuer}, the manifest is signed by issuer {own}");
+            f.notes.push(Note::new("foreign-watermark", text));
+        }
+    }
 }
 
 /// People first, then what machines read.

@@ -109,6 +109,14 @@ pub(crate) enum OutputFormat {
     Json,
     /// One typed JSON object a line: begin, report, error, summary.
     Jsonl,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// One line for each rule and input.
+    Csv,
+    /// JUnit XML, for test reports.
+    Junit,
+    /// Annotations of GitHub Actions.
+    Github,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -40,6 +40,11 @@ pub(crate) fn status(word: Word, name: &str, detail: &str) {
     say!("{style}{}{style:#}  {name}  {FAINT}{detail}{FAINT:#}", word.text());
 }
 
+/// A document as it is.
+pub(crate) fn raw(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
 /// A line of plain text.
 pub(crate) fn plain(text: &str) {
     say!("{text}");

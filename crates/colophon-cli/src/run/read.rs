@@ -9,6 +9,7 @@ use crate::advice::Failure;
 use crate::args::{InputArgs, OutputFormat, Undetermined, VerifyArgs};
 use crate::config::Config;
 use crate::files::{self, Input};
+use crate::output::tools::{self, Row};
 use crate::output::{human, json};
 use crate::{profiles, signer};
 
@@ -60,6 +61,7 @@ fn run(
     let format = args.output();
     let many = inputs.len() > 1 || args.recursive;
     let mut collected: Vec<Value> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     let (mut exit, mut failed, mut total) = (Exit::Ok, 0_usize, 0_usize);
     if format == OutputFormat::Jsonl {
         json::line(
@@ -91,6 +93,7 @@ fn run(
                 (OutputFormat::Json, Err(e)) => collected.push(json::error(e)),
                 (OutputFormat::Jsonl, Ok(report)) => json::line(&json!({"type": "report", "report": report})),
                 (OutputFormat::Jsonl, Err(e)) => json::line(&json::error(e)),
+                _ => rows.push(Row::of(&result)),
             }
         },
     );
@@ -104,6 +107,11 @@ fn run(
             human::plain(&format!("{total} inputs, {failed} with findings or errors"));
         }
         OutputFormat::Human => {}
+        _ => {
+            if let Some(text) = tools::document(format, &rows) {
+                human::raw(&text);
+            }
+        }
     }
     Ok(exit)
 }
