@@ -87,7 +87,7 @@ fn embedded(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
     let mut f = match read {
         Ok(reader) => finding(&reader, "embedded", raw, None, cx.trust),
         Err(e) if raw.is_none() && absent(&e) => return None,
-        Err(e) => refused(e, "embedded", raw, cx.trust),
+        Err(e) => refused(&e, "embedded", raw, cx.trust),
     };
     f.place = place;
     Some(f)
@@ -109,7 +109,7 @@ fn store(
                 slot.and_then(|(normalisation, range)| normalised_match(cx, &reader, normalisation, &range));
             finding(&reader, carrier, Some(bytes), own, cx.trust)
         }
-        Err(e) => refused(e, carrier, Some(bytes), cx.trust),
+        Err(e) => refused(&e, carrier, Some(bytes), cx.trust),
     }
 }
 
@@ -175,10 +175,10 @@ fn absent(e: &c2pa::Error) -> bool {
 
 /// A store that the library refuses to open. 0.90 gives an error here, often without a status code; an auditor gets a
 /// report all the same.
-fn refused(e: c2pa::Error, carrier: &str, raw: Option<&[u8]>, trust: &Trust) -> Finding {
+fn refused(e: &c2pa::Error, carrier: &str, raw: Option<&[u8]>, trust: &Trust) -> Finding {
     let mut evidence = ManifestEvidence { carrier: carrier.to_owned(), ..ManifestEvidence::default() };
     let text = e.to_string();
-    let state = match &e {
+    let state = match e {
         c2pa::Error::InvalidManifest(results) => {
             evidence.status = status(results);
             evidence.axes.well_formed = true;

@@ -83,9 +83,9 @@ fn boxes(mut data: &[u8]) -> impl Iterator<Item = JumbfBox<'_>> {
 mod tests {
     use super::*;
 
-    fn jbox(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn jbox(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
         let mut out = ((body.len() + 8) as u32).to_be_bytes().to_vec();
-        out.extend_from_slice(kind);
+        out.extend_from_slice(&kind);
         out.extend_from_slice(body);
         out
     }
@@ -95,15 +95,15 @@ mod tests {
         description.push(3);
         description.extend_from_slice(label.as_bytes());
         description.push(0);
-        jbox(b"jumb", &[jbox(b"jumd", &description), content.concat()].concat())
+        jbox(*b"jumb", &[jbox(*b"jumd", &description), content.concat()].concat())
     }
 
     fn manifest(claim: &[u8]) -> Vec<u8> {
         superbox(
             "urn:c2pa:x",
             &[
-                superbox("c2pa.claim.v2", &[jbox(b"cbor", claim)]),
-                superbox("c2pa.signature", &[jbox(b"cbor", b"sig")]),
+                superbox("c2pa.claim.v2", &[jbox(*b"cbor", claim)]),
+                superbox("c2pa.signature", &[jbox(*b"cbor", b"sig")]),
             ],
         )
     }

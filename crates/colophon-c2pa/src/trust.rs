@@ -75,12 +75,12 @@ pub(crate) fn judge(cose: &[u8], claim: &[u8], trust: &Trust) -> Option<Judged> 
     let stamped = time_stamp(&sign1, claim, trust, clock, &mut j);
     let at = stamped.unwrap_or(clock);
     j.judgement.at = rfc3339(at);
-    j.judgement.at_source = match (stamped, trust.at) {
+    let source = match (stamped, trust.at) {
         (Some(_), _) => "time-stamp",
         (None, Some(_)) => "given",
         (None, None) => "system-clock",
-    }
-    .to_owned();
+    };
+    source.clone_into(&mut j.judgement.at_source);
     j.judgement.key_id = Some(chain::key_names(&leaf).1);
 
     let (begin, end) = (leaf.validity().not_before.timestamp(), leaf.validity().not_after.timestamp());

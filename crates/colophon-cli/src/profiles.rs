@@ -31,7 +31,8 @@ pub(crate) fn named(names: &[String], config: &Config) -> Result<Profiles, Failu
         (given, _) => (given, false),
     };
     for name in names {
-        let is_file = name.contains(std::path::is_separator) || name.ends_with(".toml");
+        let is_file = name.contains(std::path::is_separator)
+            || Path::new(name).extension().is_some_and(|e| e == "toml");
         let id = if is_file {
             let path = Path::new(name);
             add(&mut all, &if from_config { config.resolve(path) } else { path.to_owned() })?

@@ -138,7 +138,7 @@ pub fn propagate(
     same_media(&opened, input, &content, options)?;
     let (bytes, sidecar) = match signer.filter(|_| held) {
         None => (content, options.sidecar.clone()),
-        Some(signer) => seal(&opened, input, content, propagation, &id, signer, options)?,
+        Some(signer) => seal(&opened, input, &content, propagation, &id, signer, options)?,
     };
     let read = Options { sidecar: sidecar.clone(), ..options.clone() };
     done.report = crate::verify(&bytes, &platform, &read)
@@ -219,7 +219,7 @@ fn same_media(opened: &Opened, before: &[u8], after: &[u8], options: &Options) -
 fn seal(
     opened: &Opened,
     input: &[u8],
-    content: Vec<u8>,
+    content: &[u8],
     propagation: &Propagation,
     id: &str,
     signer: &dyn Signer,

@@ -1,5 +1,7 @@
 //! Marks that are on the input already: kept, refused, never written twice.
 #![cfg(feature = "c2pa")]
+// Helpers of tests may fail like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use colophon::sign::{CertifiedSigner, ChainRequest, KeyPair, make_chain};
 use colophon::{

@@ -1,6 +1,8 @@
 //! Manifests that are sound, tampered with, expired, revoked, signed by the wrong certificate or damaged: each has a
 //! state and the status code of the specification, and every one has a report.
 #![cfg(feature = "c2pa")]
+// Helpers of tests may fail like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod pki;
 

@@ -72,11 +72,11 @@ fn read_ocsp(
         CertStatus::Revoked(info) => Status::Revoked(info.revocation_time.timestamp()),
         CertStatus::Good => {
             let begin = answer.this_update.timestamp();
-            let end = answer.next_update.as_ref().map_or(begin + DEFAULT_LIFE, |t| t.timestamp());
+            let end = answer.next_update.as_ref().map_or(begin + DEFAULT_LIFE, chrono::DateTime::timestamp);
             // An answer fetched right after signing counts for the signing.
             if begin - DEFAULT_LIFE <= at && at <= end { Status::Good } else { Status::Unknown }
         }
-        CertStatus::Unknown(_) => Status::Unknown,
+        CertStatus::Unknown(()) => Status::Unknown,
     })
 }
 

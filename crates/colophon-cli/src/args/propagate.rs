@@ -11,6 +11,7 @@ use super::KeyArgs;
 /// Says whether the upload is confirmed, possible or suspected AI content and prints the notice to show with it. The
 /// producer's fields and the coded media stay as they were. Exits 1 when nothing was found.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch per flag of the command line")]
 pub(crate) struct PropagateArgs {
     /// The upload.
     #[arg(value_name = "INPUT")]

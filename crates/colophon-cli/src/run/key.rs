@@ -16,7 +16,7 @@ use crate::signer;
 
 pub(super) fn run(command: &KeyCommand) -> Result<Exit, Failure> {
     match command {
-        KeyCommand::Show { key, cert, json } => show(key, cert, *json),
+        KeyCommand::Show { key, cert, json } => show(key.as_deref(), cert.as_deref(), *json),
         KeyCommand::Public { key } => public(key.as_deref()),
         KeyCommand::New { output, protect } => new(output, *protect),
         KeyCommand::Rotate { root_key, root_cert, days } => {
@@ -120,8 +120,8 @@ fn no_key() -> Failure {
     Failure::from(colophon::Error::new(colophon::ErrorKind::Key, "there is no signing key"))
 }
 
-fn show(key: &Option<String>, cert: &Option<PathBuf>, json: bool) -> Result<Exit, Failure> {
-    let args = KeyArgs { key: key.clone(), cert: cert.clone() };
+fn show(key: Option<&str>, cert: Option<&Path>, json: bool) -> Result<Exit, Failure> {
+    let args = KeyArgs { key: key.map(str::to_owned), cert: cert.map(Path::to_owned) };
     let signer = signer::load(&args, &Config::load()?)?.ok_or_else(no_key)?;
     let chain = signer.chain();
     let id = signer.key_id();

@@ -22,7 +22,7 @@ impl Case {
     }
 
     pub(crate) fn on(mut self, date: &str) -> Self {
-        self.date = date.to_owned();
+        date.clone_into(&mut self.date);
         self
     }
 }
