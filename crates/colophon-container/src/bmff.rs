@@ -359,4 +359,5 @@ impl<'a> Fields<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::trivially_copy_pass_by_ref)]
 pub(crate) mod tests;

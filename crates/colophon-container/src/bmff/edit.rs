@@ -25,6 +25,11 @@ pub enum Change {
     Xmp(Vec<u8>),
     /// The item of a list, or the box, that occupies this range goes away.
     Remove(Range<u64>),
+    /// The user data and metadata boxes of the movie (`moov/udta`, `moov/meta`) are exactly these whole boxes, taken from
+    /// another file. Keys set in the same call stand in boxes that are replaced: set them in a call of their own.
+    UserData(Vec<Vec<u8>>),
+    /// One more whole box of the file, at its end.
+    Append(Vec<u8>),
 }
 
 /// The splices that make the changes.
@@ -61,6 +66,11 @@ pub fn edit(
             }
             Change::Xmp(packet) => draft.set_xmp(packet, xmp_in_user_data, limits)?,
             Change::Remove(range) => draft.remove(range)?,
+            Change::UserData(boxes) => draft.replace_user_data(boxes)?,
+            Change::Append(bytes) => {
+                let at = tail(boxes);
+                draft.cuts.push(Cut { range: at..at, with: bytes.clone(), owner: None });
+            }
         }
     }
     draft.finish()
@@ -118,7 +128,7 @@ impl Draft<'_> {
             Error::malformed(FORMAT, "no box occupies the range to be removed").at_offset(range.start)
         })?;
         if !self.cuts.iter().any(|c| c.range == *range) {
-            self.cuts.push(Cut { range: range.clone(), with: Vec::new(), owner });
+            self.cuts.push(Cut { range: range.clone(), with: Vec::new(), owner: owner.0 });
         }
         Ok(())
     }
@@ -159,7 +169,7 @@ impl Draft<'_> {
             }
             placed = true;
             if e.value != packet {
-                let owner = owner_of(&self.boxes.roots, &e.range).unwrap_or_default();
+                let owner = owner_of(&self.boxes.roots, &e.range).and_then(|o| o.0);
                 self.cuts.push(Cut { range: e.range, with: bytes.clone(), owner });
             }
         }
@@ -172,6 +182,16 @@ impl Draft<'_> {
             let at = tail(self.boxes);
             self.cuts.push(Cut { range: at..at, with: bytes, owner: None });
         }
+        Ok(())
+    }
+
+    fn replace_user_data(&mut self, boxes: &[Vec<u8>]) -> Result<()> {
+        let moov = self.moov;
+        for old in moov.children.iter().filter(|c| matches!(&c.kind, b"udta" | b"meta")) {
+            self.remove(&old.range)?;
+        }
+        let at = moov.children.last().map_or(moov.body.start, |c| c.range.end);
+        self.cuts.push(Cut { range: at..at, with: boxes.concat(), owner: Some(moov.range.clone()) });
         Ok(())
     }
 
@@ -357,14 +377,18 @@ fn tail(boxes: &Boxes) -> u64 {
     at
 }
 
-/// The owner of the box that occupies a range: `Some(None)` for a box of the file.
-fn owner_of(nodes: &[Node], range: &Range<u64>) -> Option<Option<Range<u64>>> {
+/// What a box stands in: another box, or the file itself.
+struct Owner(Option<Range<u64>>);
+
+/// The owner of the box that occupies a range; `None` when no box does.
+fn owner_of(nodes: &[Node], range: &Range<u64>) -> Option<Owner> {
     for node in nodes {
         if node.range == *range {
-            return Some(None);
+            return Some(Owner(None));
         }
         if node.range.start < range.start && range.end <= node.range.end {
-            return owner_of(&node.children, range).map(|inner| inner.or_else(|| Some(node.range.clone())));
+            return owner_of(&node.children, range)
+                .map(|inner| Owner(inner.0.or_else(|| Some(node.range.clone()))));
         }
     }
     None

@@ -1,5 +1,7 @@
 //! What a player would say about a movie: tracks, dimensions, duration.
 
+use std::ops::Range;
+
 use colophon_core::{Limits, Result, Source};
 
 use super::{Boxes, Fields, Kind, Node};
@@ -137,6 +139,31 @@ pub fn read(source: &dyn Source, boxes: &Boxes, limits: &Limits) -> Result<Movie
     Ok(movie)
 }
 
+/// Length of a transformation matrix in bytes.
+const MATRIX: u64 = 36;
+
+/// Where the matrices stand that turn the pictures of a track: the track's own, then the movie's.
+///
+/// # Errors
+/// `Malformed` without such a track or header; reading errors.
+pub fn matrices(source: &dyn Source, boxes: &Boxes, track: usize) -> Result<[Range<u64>; 2]> {
+    let moov = boxes.movie()?;
+    let place = |node: Option<&Node>, short: u64| -> Result<Range<u64>> {
+        let node = node.ok_or_else(|| moov.malformed("the header of a track or of the movie is missing"))?;
+        // Version 1 has three 64-bit numbers (8.2.2, 8.3.2).
+        let long = source.bytes_up_to(node.body.start, 1)?.first() == Some(&1);
+        let at = node.body.start.saturating_add(short).saturating_add(if long { 12 } else { 0 });
+        let range = at..at.saturating_add(MATRIX);
+        if range.end > node.body.end {
+            Err(node.malformed("the box is too short for its matrix"))
+        } else {
+            Ok(range)
+        }
+    };
+    let trak = moov.of(*b"trak").nth(track);
+    Ok([place(trak.and_then(|t| t.of(*b"tkhd").next()), 40)?, place(moov.of(*b"mvhd").next(), 36)?])
+}
+
 /// The first bytes of a box's content.
 fn head(source: &dyn Source, node: &Node, len: u64) -> Result<Vec<u8>> {
     Ok(source
@@ -160,13 +187,19 @@ fn header(bytes: &[u8], skip: usize) -> Option<(u32, u64, Option<Orientation>)> 
     let scale = f.u32()?;
     let ticks = f.by_version(version)?;
     let turn = f.take(skip).and_then(|_| f.take(8)).and_then(|_| matrix(&mut f));
-    Some((scale, ticks, turn.unwrap_or(Some(Orientation::UPRIGHT))))
+    Some((scale, ticks, turned(turn)))
 }
 
-fn matrix(f: &mut Fields<'_>) -> Option<Option<Orientation>> {
+/// The four numbers of a transformation matrix that turn and stretch.
+fn matrix(f: &mut Fields<'_>) -> Option<[i64; 4]> {
     let mut next = || f.u32().map(|v| i64::from(v as i32));
     let (a, b, _u, c, d) = (next()?, next()?, next()?, next()?, next()?);
-    Some(Orientation::from_matrix(a, b, c, d))
+    Some([a, b, c, d])
+}
+
+/// Upright where nothing is said; `None` for turns by other than quarters.
+fn turned(matrix: Option<[i64; 4]>) -> Option<Orientation> {
+    matrix.map_or(Some(Orientation::UPRIGHT), |[a, b, c, d]| Orientation::from_matrix(a, b, c, d))
 }
 
 fn track(source: &dyn Source, trak: &Node) -> Result<Track> {
@@ -179,7 +212,7 @@ fn track(source: &dyn Source, trak: &Node) -> Result<Track> {
         let _ = (f.by_version(version), f.by_version(version));
         t.id = f.u32().unwrap_or(0);
         let _ = (f.u32(), f.by_version(version), f.take(16));
-        t.orientation = matrix(&mut f).unwrap_or(Some(Orientation::UPRIGHT));
+        t.orientation = turned(matrix(&mut f));
     }
     if let Some(mdhd) = trak.find(&[*b"mdia", *b"mdhd"]) {
         let bytes = head(source, mdhd, 40)?;

@@ -195,9 +195,9 @@ fn elsewhere(source: &dyn Source, minf: &Node) -> Result<bool> {
     let (mut inside, mut outside) = (0_usize, 0_usize);
     while let (Some(size), Some(_kind), Some((_, flags))) = (f.u32(), f.u32(), f.full()) {
         if flags & 1 == 1 {
-            inside = inside.saturating_add(1)
+            inside = inside.saturating_add(1);
         } else {
-            outside = outside.saturating_add(1)
+            outside = outside.saturating_add(1);
         }
         if (size as usize).checked_sub(12).and_then(|n| f.take(n)).is_none() {
             break;

@@ -329,8 +329,11 @@ impl Source for Sparse {
 #[test]
 fn offsets_that_would_pass_four_gigabytes_become_64_bit_ones() {
     let last = u64::from(u32::MAX) - 10;
-    let head = [ftyp(), moov(&trak(&[500, last], false, UPRIGHT), b"")].concat();
-    let at = head.len() as u64;
+    let head = |first| [ftyp(), moov(&trak(&[first, last], false, UPRIGHT), b"")].concat();
+    let at = head(0).len() as u64;
+    // Behind the header of the media box.
+    let first = at + 16;
+    let head = head(first);
     let size = (1 << 32) + 64;
     let mdat = [&be(1)[..], b"mdat", &(size as u64).to_be_bytes()].concat();
     let file = Sparse { len: at + size, parts: vec![(0, head), (at, mdat)] };
@@ -358,7 +361,7 @@ fn offsets_that_would_pass_four_gigabytes_become_64_bit_ones() {
     let node = stbl.of(*b"co64").next().unwrap();
     let body = &head[node.body.start as usize + 8..node.body.end as usize];
     let offsets: Vec<u64> = body.chunks_exact(8).map(|c| u64::from_be_bytes(c.try_into().unwrap())).collect();
-    assert_eq!(offsets, [500 + shift, last + shift]);
+    assert_eq!(offsets, [first + shift, last + shift]);
 }
 
 #[test]
@@ -514,16 +517,27 @@ fn displayed_dimensions_have_square_pixels_and_are_turned() {
 }
 
 #[test]
-fn lies_are_named() {
+fn a_file_without_a_movie_is_named_so() {
     let error = |bytes: &[u8]| {
-        walk(&bytes, &Limits::default()).map(|b| b.movie().map(|_| ())).unwrap_err().to_string()
+        walk(&bytes, &Limits::default()).and_then(|b| b.movie().map(|_| ())).unwrap_err().to_string()
     };
-    assert_eq!(
-        error(b""),
-        "bmff: there is no moov box: the file holds no movie"
-            .to_owned()
-            .replace("bmff: there", "bmff: there")
-    );
+    assert_eq!(error(b""), "bmff: there is no moov box: the file holds no movie");
+    assert_eq!(error(&ftyp()), "bmff: there is no moov box: the file holds no movie");
+}
+
+#[test]
+fn user_data_of_another_file_replaces_all_of_it() {
+    let file = edited(&front(b"", b""), &[set(AIGC)]);
+    let foreign = bx(b"udta", &[&bx(b"name", &[b"ours"])]);
+    let out =
+        edited(&file, &[Change::UserData(vec![foreign.clone()]), Change::Append(bx(b"free", &[b"tail"]))]);
+    let boxes = walked(&out);
+    let moov = boxes.movie().unwrap();
+    let kept: Vec<&[u8]> =
+        moov.of(*b"udta").map(|n| &out[n.range.start as usize..n.range.end as usize]).collect();
+    assert_eq!(kept, [foreign.as_slice()]);
+    assert_eq!(chunks(&out), ["first", "secon"]);
+    assert!(out.ends_with(b"tail"));
 }
 
 #[test]

@@ -1,0 +1,345 @@
+//! The visible label burned into the pictures of a movie, through ffmpeg.
+//!
+//! Everything that is not the shown picture is copied. What must be said to the encoder again is said (pixel format,
+//! colour tags, HDR10 data, time base), and what cannot be kept is refused by name. Afterwards the result is compared
+//! with the source: the same pictures at the same times, the same orientation, the same streams.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::Command;
+
+use colophon_container::bmff::edit::{Change, edit};
+use colophon_container::bmff::{self, metadata, movie};
+use colophon_core::{
+    Canvas, Error, ErrorKind, LabelForm, LabelSpec, Patch, Placed, RenderCx, Result, SignalOp, Slot, Source,
+    SourceReader, Span,
+};
+use colophon_label::visible;
+
+use crate::child;
+use crate::mp4::{MOV, MP4, Opened};
+use crate::overlay;
+use crate::probe::{self, Probe, Stream};
+
+/// Code value of diffuse white, as a share of full scale: about 203 cd/m² (ITU-R BT.2408, 3.2: 58 % PQ, 75 % HLG).
+const WHITE_PQ: f32 = 0.58;
+const WHITE_HLG: f32 = 0.75;
+
+/// One movie to be labelled.
+pub(crate) struct Job<'a> {
+    pub(crate) id: &'static str,
+    pub(crate) quicktime: bool,
+    pub(crate) source: &'a dyn Source,
+    pub(crate) file: &'a Opened,
+    pub(crate) cx: &'a RenderCx<'a>,
+}
+
+/// Burns the label in and writes the new movie.
+///
+/// # Errors
+/// `MissingTool` without ffmpeg; `Unsupported` for operations, codecs and data that cannot be kept; `Check` when the
+/// result differs from the source in more than its pictures; `Limit`; `Io`.
+pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Result<Vec<Placed>> {
+    let id = job.id;
+    let [SignalOp::Label(spec)] = ops else {
+        return Err(Error::unsupported(id, "a video takes one visible label and nothing else"));
+    };
+    let track = job
+        .file
+        .picture()
+        .ok_or_else(|| Error::malformed(id, "there is no video track: no picture to be labelled"))?;
+    if track.encrypted {
+        return Err(Error::unsupported(id, "the video is encrypted"));
+    }
+    if track.orientation.is_none() {
+        return Err(Error::unsupported(id, "the picture is shown turned by other than quarters"));
+    }
+    let (width, height) = track.displayed();
+    let pixels = u64::from(width).saturating_mul(height.into());
+    if pixels > job.cx.limits.pixels || pixels == 0 {
+        return Err(Error::limit(format!("a picture of {width} × {height}")).in_format(id));
+    }
+    let (drawn, duration) = draw(job, spec, Canvas { width, height })?;
+    let ffmpeg = child::program(id, job.cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
+
+    let folder = tempfile::tempdir()?;
+    let (before, after) = (folder.path().join("before.mp4"), folder.path().join("after.mp4"));
+    std::io::copy(&mut SourceReader::new(job.source), &mut File::create(&before)?)?;
+    let probe = probe::describe(id, &before, job.cx)?;
+    let stream =
+        probe.picture().ok_or_else(|| Error::unsupported(id, "ffmpeg finds no video stream in the file"))?;
+    refuse_what_would_be_lost(job, &probe, stream, &before)?;
+    let white = match stream.color_transfer.as_deref() {
+        Some("smpte2084") => WHITE_PQ,
+        Some("arib-std-b67") => WHITE_HLG,
+        _ => 1.0,
+    };
+    let coded = overlay::coded(&drawn.overlay, track, white);
+    let picture = folder.path().join("label.rgba");
+    std::fs::write(&picture, &coded.rgba)?;
+
+    let first = probe.first_picture_s(stream);
+    let mut command = Command::new(ffmpeg);
+    command.args(["-hide_banner", "-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file"]);
+    command.args(["-threads", &threads()]);
+    command.args(["-noautorotate", "-f", "mov", "-i"]).arg(child::file(&before));
+    command.args([
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgba",
+        "-s",
+        &format!("{}x{}", coded.width, coded.height),
+        "-i",
+    ]);
+    command.arg(child::file(&picture));
+    command.args([
+        "-filter_complex",
+        &format!(
+            "[0:{}][1:0]overlay=x={}:y={}:format=auto:eof_action=repeat:enable='lt(t,{})'[shown]",
+            stream.index,
+            coded.x,
+            coded.y,
+            first + duration
+        ),
+    ]);
+    let codec = map(&mut command, &probe, stream);
+    command.args(encoder(id, stream, codec)?);
+    for (flag, value) in [
+        ("-pix_fmt", Some(&stream.pix_fmt)),
+        ("-color_range", stream.color_range.as_ref()),
+        ("-colorspace", stream.color_space.as_ref()),
+        ("-color_trc", stream.color_transfer.as_ref()),
+        ("-color_primaries", stream.color_primaries.as_ref()),
+    ] {
+        if let Some(value) = value.filter(|v| !v.is_empty() && *v != "unknown") {
+            command.args([flag, value]);
+        }
+    }
+    if let Some(timescale) = stream.timescale() {
+        command.args(["-video_track_timescale", &timescale.to_string()]);
+    }
+    command.args(["-fps_mode", "passthrough", "-enc_time_base", "-1", "-threads", &threads()]);
+    command.args(["-map_metadata", "0", "-map_chapters", "0"]);
+    if front(job.file) {
+        command.args(["-movflags", "+faststart"]);
+    }
+    command.args(["-f", if job.quicktime { "mov" } else { "mp4" }]).arg(child::file(&after));
+    child::output(id, &mut command, 1 << 16, job.cx.limits)?;
+
+    turn_as_before(job, &after)?;
+    compare(job, &probe, stream, &before, &after)?;
+    hand_over(job, &after, out)?;
+    let mut record = drawn.record;
+    record.span = Some(Span { start_s: 0.0, duration_s: duration });
+    Ok(vec![Placed::Label(record)])
+}
+
+/// The drawn label, and how long it stands.
+fn draw(job: &Job<'_>, spec: &LabelSpec, canvas: Canvas) -> Result<(visible::Drawn, f64)> {
+    let LabelForm::Visible(form) = &spec.form else {
+        return Err(Error::unsupported(job.id, "a video takes a visible label only"));
+    };
+    let drawn = visible::draw(&spec.text, form, canvas).map_err(|e| e.in_format(job.id))?;
+    if drawn.extend > 0 {
+        return Err(Error::unsupported(job.id, "a strip below the picture is for still pictures"));
+    }
+    let wanted = form.duration_s.max(form.min_duration_s);
+    Ok((drawn, job.file.movie.duration_s.map_or(wanted, |whole| wanted.min(whole))))
+}
+
+/// Nothing gets lost in silence.
+fn refuse_what_would_be_lost(job: &Job<'_>, probe: &Probe, stream: &Stream, path: &Path) -> Result<()> {
+    let refuse = |what: String| Err(Error::unsupported(job.id, what));
+    if stream.side_data_list.iter().any(|s| s.kind.contains("DOVI")) {
+        return refuse("Dolby Vision cannot be kept when pictures are encoded again".to_owned());
+    }
+    if stream.color_transfer.as_deref() == Some("smpte2084")
+        && probe::has_dynamic_hdr(job.id, path, stream.index, job.cx)?
+    {
+        return refuse("HDR10+ data cannot be kept when pictures are encoded again".to_owned());
+    }
+    let lost = probe.streams.iter().find(|s| s.codec_type == "data" && !regenerated(s));
+    if let Some(s) = lost {
+        let what =
+            format!("stream {} ({}) cannot be copied into the labelled file", s.index, s.codec_tag_string);
+        return refuse(what);
+    }
+    Ok(())
+}
+
+/// Data streams that the muxer makes again: time code, and the text of chapters.
+fn regenerated(stream: &Stream) -> bool {
+    matches!(stream.codec_tag_string.as_str(), "tmcd" | "text")
+}
+
+/// Maps every stream in its order; answers the number of the labelled one among the video streams.
+fn map(command: &mut Command, probe: &Probe, shown: &Stream) -> usize {
+    let (mut videos, mut number) = (0, 0);
+    for s in probe.streams.iter().filter(|s| s.codec_type != "data") {
+        if s.index == shown.index {
+            number = videos;
+            command.args(["-map", "[shown]"]);
+        } else {
+            command.args(["-map", &format!("0:{}", s.index)]);
+        }
+        videos += usize::from(s.codec_type == "video");
+    }
+    command.args(["-c", "copy"]);
+    number
+}
+
+/// The encoder of the source's codec at a quality near the source's.
+fn encoder(id: &'static str, stream: &Stream, number: usize) -> Result<Vec<String>> {
+    let options: &[&str] = match stream.codec_name.as_str() {
+        "h264" => &["libx264", "-crf", "20", "-preset", "medium"],
+        "hevc" => &["libx265", "-crf", "22", "-preset", "medium"],
+        "vp9" => &["libvpx-vp9", "-crf", "24", "-b:v", "0", "-row-mt", "1", "-cpu-used", "3"],
+        "av1" => &["libsvtav1", "-crf", "28", "-preset", "8"],
+        "mpeg4" => &["mpeg4", "-q:v", "3"],
+        other => return Err(Error::unsupported(id, format!("no encoder is set up for {other} video"))),
+    };
+    let mut out = vec![format!("-c:v:{number}")];
+    let mut rest = options.iter();
+    out.extend(rest.next().map(|s| (*s).to_owned()));
+    // Options of one stream carry its number; other video streams are copied.
+    out.extend(rest.map(|s| {
+        if s.starts_with('-') && !s.contains(':') { format!("{s}:v:{number}") } else { (*s).to_owned() }
+    }));
+    if stream.codec_name == "hevc" {
+        out.extend([format!("-tag:v:{number}"), stream.codec_tag_string.clone()]);
+        let quiet = "log-level=error".to_owned();
+        let params = stream.hdr10().map_or(quiet.clone(), |hdr| format!("{quiet}:{hdr}"));
+        out.extend([format!("-x265-params:v:{number}"), params]);
+    }
+    Ok(out)
+}
+
+fn threads() -> String {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(16).to_string()
+}
+
+/// Whether the movie stands before the media, ready to be played while it arrives.
+fn front(file: &Opened) -> bool {
+    let at = |kind| file.boxes.of(kind).next().map(|n| n.range.start);
+    at(*b"moov") < at(*b"mdat")
+}
+
+/// Gives the new movie the source's transformation matrices: a filtered stream comes without.
+fn turn_as_before(job: &Job<'_>, after: &Path) -> Result<()> {
+    let format = if job.quicktime { &MOV } else { &MP4 };
+    let file = FileSource::open(after)?;
+    let new = format.open(&file, job.cx.limits)?;
+    let (Some(from), Some(to)) = (job.file.picture_number(), new.picture_number()) else {
+        return Err(Error::new(ErrorKind::Check, "the labelled file has no video track").in_format(job.id));
+    };
+    let from = movie::matrices(job.source, &job.file.boxes, from)?;
+    let to = movie::matrices(&file, &new.boxes, to)?;
+    let mut out = File::options().write(true).open(after)?;
+    for (from, to) in from.into_iter().zip(to) {
+        let bytes = job.source.bytes(from.start, from.end.saturating_sub(from.start))?;
+        out.seek(SeekFrom::Start(to.start))?;
+        out.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+/// The same pictures at the same times, the same orientation, the same streams.
+fn compare(job: &Job<'_>, probe: &Probe, stream: &Stream, before: &Path, after: &Path) -> Result<()> {
+    let differs = |what: String| Err(Error::new(ErrorKind::Check, what).in_format(job.id));
+    let result = probe::describe(job.id, after, job.cx)?;
+    let kinds = |p: &Probe| -> Vec<(String, String)> {
+        let kept = p.streams.iter().filter(|s| s.codec_type != "data");
+        kept.map(|s| (s.codec_type.clone(), s.codec_name.clone())).collect()
+    };
+    if kinds(probe) != kinds(&result) {
+        return differs(format!("the streams changed: {:?} became {:?}", kinds(probe), kinds(&result)));
+    }
+    let position =
+        probe.streams.iter().filter(|s| s.codec_type != "data").position(|s| s.index == stream.index);
+    let same = position.and_then(|n| result.streams.iter().filter(|s| s.codec_type != "data").nth(n));
+    let Some(same) = same else { return differs("the labelled stream is missing".to_owned()) };
+    if same.pix_fmt != stream.pix_fmt {
+        return differs(format!("the pixel format {} became {}", stream.pix_fmt, same.pix_fmt));
+    }
+    let old = probe::stamps(job.id, before, stream.index, job.cx)?;
+    let new = probe::stamps(job.id, after, same.index, job.cx)?;
+    if old.len() != new.len() {
+        return differs(format!("{} pictures became {}", old.len(), new.len()));
+    }
+    if same.time_base == stream.time_base {
+        // A tick of rounding where the source's clock is finer than the encoder's.
+        if let Some(i) = old.iter().zip(&new).position(|(a, b)| a.abs_diff(*b) > 1) {
+            return differs(format!("picture {i} is shown at another time"));
+        }
+    }
+    let format = if job.quicktime { &MOV } else { &MP4 };
+    let file = FileSource::open(after)?;
+    let marked = format.open(&file, job.cx.limits)?;
+    let facts = |o: &Opened| o.picture().map(|t| (t.displayed(), t.orientation));
+    if facts(&marked) != facts(job.file) {
+        return differs(format!("size or rotation {:?} became {:?}", facts(job.file), facts(&marked)));
+    }
+    Ok(())
+}
+
+/// Writes the new movie with the source's own user data and extension boxes, byte for byte.
+fn hand_over(job: &Job<'_>, after: &Path, out: &mut dyn Write) -> Result<()> {
+    let file = FileSource::open(after)?;
+    let boxes = bmff::walk(&file, job.cx.limits)?;
+    let mut changes = Vec::new();
+    let mut kept = Vec::new();
+    for node in job.file.boxes.movie()?.children.iter().filter(|n| matches!(&n.kind, b"udta" | b"meta")) {
+        kept.push(job.source.bytes(node.range.start, node.len())?.into_owned());
+    }
+    changes.push(Change::UserData(kept));
+    for node in job.file.boxes.of(*b"uuid").filter(|n| n.uuid != Some(metadata::C2PA_UUID)) {
+        if node.len() > job.cx.limits.metadata_bytes {
+            return Err(Error::limit("an extension box is longer than metadata may be").in_format(job.id));
+        }
+        if node.uuid == Some(metadata::XMP_UUID) && !job.quicktime {
+            continue;
+        }
+        changes.push(Change::Append(job.source.bytes(node.range.start, node.len())?.into_owned()));
+    }
+    let layout = metadata::entries(job.source, &job.file.boxes, "AIGC", job.quicktime, job.cx.limits)?;
+    if let (false, Some(e)) = (job.quicktime, layout.iter().find(|e| e.slot == Slot::Xmp && e.normative)) {
+        changes.push(Change::Xmp(e.value.clone()));
+    }
+    let patch: Patch = edit(&file, &boxes, &changes, job.quicktime, job.cx.limits)?;
+    patch.apply(&file, out)?;
+    Ok(())
+}
+
+/// A file read by position.
+struct FileSource {
+    file: File,
+    len: u64,
+}
+
+impl FileSource {
+    fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        Ok(Self { file, len })
+    }
+}
+
+impl Source for FileSource {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::read_exact_at(&self.file, buf, offset);
+        #[cfg(not(unix))]
+        {
+            use std::io::Read;
+            let mut file = self.file.try_clone()?;
+            file.seek(SeekFrom::Start(offset))?;
+            file.read_exact(buf)
+        }
+    }
+}

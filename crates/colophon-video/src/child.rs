@@ -1,0 +1,156 @@
+//! `ffmpeg` and `ffprobe` as child processes.
+//!
+//! They decode what strangers sent: no shell, no network (the protocol white list), file names that cannot be options
+//! (`file:` in front), a bounded address space, open files and output on Linux, a watchdog on the wall clock that ends
+//! the whole process group. Keys never get near them: the environment is cleared.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use colophon_core::{Error, ErrorKind, Limits, Result};
+
+/// How often a running child is looked after.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Most bytes of an error message that are kept.
+const MESSAGE: u64 = 2000;
+/// Address space of a child, in bytes.
+#[cfg(target_os = "linux")]
+const ADDRESS_SPACE: u64 = 8 << 30;
+/// Open files of a child.
+#[cfg(target_os = "linux")]
+const OPEN_FILES: u64 = 64;
+
+/// The program, or why there is none.
+///
+/// # Errors
+/// `MissingTool`.
+pub(crate) fn program<'a>(id: &'static str, tool: Option<&'a Path>, name: &str) -> Result<&'a Path> {
+    tool.ok_or_else(|| {
+        Error::new(ErrorKind::MissingTool, format!("{name} is needed for the pictures of a video"))
+            .in_format(id)
+    })
+}
+
+/// A path as an input or output that can be nothing but a file.
+pub(crate) fn file(path: &Path) -> std::ffi::OsString {
+    let mut arg = std::ffi::OsString::from("file:");
+    arg.push(path);
+    arg
+}
+
+/// Runs a program to its end and answers what it wrote to standard output, at most `cap` bytes.
+///
+/// # Errors
+/// `Io` when it cannot be started; `Limit` when it takes too long or writes too much; `Unsupported` with its own words
+/// when it fails.
+pub(crate) fn output(id: &'static str, command: &mut Command, cap: u64, limits: &Limits) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    stream(id, command, limits, &mut |pipe| {
+        let read = pipe.take(cap.saturating_add(1)).read_to_end(&mut out);
+        read.map_err(Error::from)?;
+        if out.len() as u64 > cap {
+            return Err(Error::limit(format!("a helper program wrote more than {cap} bytes")).in_format(id));
+        }
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// Runs a program and hands its standard output to `each` while it runs.
+///
+/// # Errors
+/// As [`output`], and what `each` returns.
+pub(crate) fn stream(
+    id: &'static str,
+    command: &mut Command,
+    limits: &Limits,
+    each: &mut (dyn FnMut(&mut dyn Read) -> Result<()> + Send),
+) -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear().env("PATH", path);
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    let mut child = command.spawn().map_err(|e| {
+        let name = command.get_program().to_string_lossy().into_owned();
+        Error::new(ErrorKind::Io, format!("{name} cannot be started")).in_format(id).because(e)
+    })?;
+    bound(&child, limits);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (status, read, message) = std::thread::scope(|scope| {
+        let read = scope.spawn(move || match stdout {
+            // Dropping the pipe afterwards ends a child that would write on.
+            Some(mut pipe) => each(&mut pipe),
+            None => Ok(()),
+        });
+        let message = scope.spawn(move || {
+            let mut text = Vec::new();
+            if let Some(mut pipe) = stderr {
+                let _ = pipe.by_ref().take(MESSAGE).read_to_end(&mut text);
+                // A full pipe would stop the child.
+                let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        let status = wait(&mut child, limits);
+        let read = read.join().unwrap_or_else(|_| Err(Error::limit("the output could not be read")));
+        (status, read, message.join().unwrap_or_default())
+    });
+    let status = status.map_err(|e| e.in_format(id))?;
+    read?;
+    if status.success() {
+        return Ok(());
+    }
+    let line = message.lines().last().unwrap_or("it said nothing").trim().to_owned();
+    Err(Error::unsupported(id, format!("ffmpeg could not work on the video ({status})")).because(line))
+}
+
+/// The exit status; after the time allowed, the end of the whole group.
+fn wait(child: &mut Child, limits: &Limits) -> Result<ExitStatus> {
+    let end = Instant::now() + Duration::from_secs(limits.child_seconds.max(1));
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() > end {
+            kill(child);
+            let _ = child.wait();
+            return Err(Error::limit(format!("ffmpeg took longer than {} s", limits.child_seconds)));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn kill(child: &mut Child) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    let _ = child.kill();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kill(child: &mut Child) {
+    let _ = child.kill();
+}
+
+/// Resource limits of the child. They count from here on; a child that has not read its input yet has used none.
+#[cfg(target_os = "linux")]
+fn bound(child: &Child, limits: &Limits) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
+    let set = |resource, value| {
+        let limit = Rlimit { current: Some(value), maximum: Some(value) };
+        // A container may forbid raising or lowering limits; the watchdog still holds.
+        let _ = prlimit(Some(pid), resource, limit);
+    };
+    set(Resource::As, ADDRESS_SPACE);
+    set(Resource::Nofile, OPEN_FILES);
+    set(Resource::Cpu, limits.child_seconds.saturating_mul(64).max(1));
+    set(Resource::Fsize, limits.decoded_bytes.saturating_mul(4).max(1 << 20));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bound(_: &Child, _: &Limits) {}

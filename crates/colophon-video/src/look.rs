@@ -1,0 +1,164 @@
+//! Labels looked for in the pictures of a movie.
+
+use std::fs::File;
+use std::process::Command;
+
+use colophon_core::{
+    Confidence, ErrorKind, LabelEvidence, LabelRecord, Observation, Query, RenderCx, Result, Source,
+    SourceReader, State, Why,
+};
+use colophon_label::visible::{self, LabelCheck, Luma};
+
+use crate::child;
+use crate::mp4::Opened;
+
+/// Pictures looked at in each second.
+const RATE: u32 = 4;
+/// Longer side of the pictures looked at, in pixels; labels keep more than enough of their shape.
+const SIDE: u32 = 1280;
+/// Seconds looked at behind the recorded end, and without a recorded length.
+const BEYOND: f64 = 0.5;
+const UNKNOWN: f64 = 3.0;
+
+/// Answers every query. What cannot be decoded is not checked.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn observe(
+    id: &'static str,
+    source: &dyn Source,
+    file: &Opened,
+    queries: &[Query<'_>],
+    cx: &RenderCx<'_>,
+) -> Result<Vec<Observation>> {
+    queries
+        .iter()
+        .map(|query| match query {
+            Query::Label(Some(record)) => match label(id, source, file, record, cx) {
+                Ok(found) => Ok(found),
+                Err(e) if e.kind() == ErrorKind::Io => Err(e),
+                Err(e) => Ok(unanswered(match e.kind() {
+                    ErrorKind::MissingTool => Why::MissingTool,
+                    ErrorKind::Limit => Why::Limit,
+                    _ => Why::Undecodable,
+                })),
+            },
+            Query::Label(None) => Ok(unanswered(Why::NoRecord)),
+            Query::Watermark(_) => Ok(Observation::Watermark {
+                state: State::NotChecked,
+                why: Some(Why::FormatNotExamined),
+                evidence: None,
+                confidence: None,
+            }),
+            _ => Ok(Observation::Unsupported),
+        })
+        .collect()
+}
+
+fn unanswered(why: Why) -> Observation {
+    Observation::Label { state: State::NotChecked, why: Some(why), evidence: None, confidence: None }
+}
+
+/// Looks at pictures from the first shown one until past the recorded end.
+fn label(
+    id: &'static str,
+    source: &dyn Source,
+    file: &Opened,
+    record: &LabelRecord,
+    cx: &RenderCx<'_>,
+) -> Result<Observation> {
+    let Some(track) = file.picture().filter(|t| !t.encrypted) else {
+        return Ok(unanswered(Why::Undecodable));
+    };
+    let (w, h) = track.displayed();
+    if u64::from(w).saturating_mul(h.into()) > cx.limits.pixels || w == 0 || h == 0 {
+        return Ok(unanswered(Why::Limit));
+    }
+    let scale = (f64::from(SIDE) / f64::from(w.max(h))).min(1.0);
+    let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
+    let (width, height) = (side(w), side(h));
+    let until = record.span.map_or(UNKNOWN, |s| s.start_s + s.duration_s) + BEYOND;
+
+    let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("video.mp4");
+    std::io::copy(&mut SourceReader::new(source), &mut File::create(&path)?)?;
+    let mut command = Command::new(ffmpeg);
+    command.args([
+        "-hide_banner",
+        "-nostdin",
+        "-v",
+        "error",
+        "-protocol_whitelist",
+        "file,pipe",
+        "-threads",
+        "2",
+    ]);
+    command.args(["-f", "mov", "-i"]).arg(child::file(&path));
+    command.args(["-map", "0:v:0", "-t", &format!("{until:.3}")]);
+    command.args(["-vf", &format!("scale={width}:{height}:flags=area,setsar=1,fps={RATE}")]);
+    command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
+    let mut checks: Vec<LabelCheck> = Vec::new();
+    let mut picture = vec![0; width as usize * height as usize];
+    child::stream(id, &mut command, cx.limits, &mut |pipe| {
+        while pipe.read_exact(&mut picture).is_ok() {
+            checks.push(visible::check(record, &Luma { width, height, data: &picture }));
+        }
+        Ok(())
+    })?;
+    Ok(answer(record, &checks, file.movie.duration_s))
+}
+
+/// One answer from the pictures, in their order.
+fn answer(record: &LabelRecord, checks: &[LabelCheck], whole: Option<f64>) -> Observation {
+    let step = 1.0 / f64::from(RATE);
+    let mut seen: Vec<(f64, f64)> = Vec::new();
+    for (i, _) in checks.iter().enumerate().filter(|(_, c)| c.state.is_there()) {
+        let at = i as f64 * step;
+        // A picture stands until the next one that was looked at, and no longer than the clip.
+        let end = whole.map_or(at + step, |w| (at + step).min(w));
+        match seen.last_mut() {
+            Some(last) if (last.1 - at).abs() < 1e-6 => last.1 = end,
+            _ => seen.push((at, end)),
+        }
+    }
+    // What follows a recorded end proves it: the label is not counted beyond it.
+    if let (Some(span), Some(last)) = (record.span, seen.last_mut()) {
+        last.1 = last.1.min(span.start_s + span.duration_s);
+    }
+    let there = || checks.iter().filter(|c| c.state.is_there());
+    let Some(weakest) = there().min_by(|a, b| a.score.total_cmp(&b.score)) else {
+        let why = checks.iter().find_map(|c| c.why);
+        return match checks.first() {
+            Some(c) if c.state != State::NotChecked => Observation::Label {
+                state: State::Invalid,
+                why: None,
+                evidence: Some(LabelEvidence {
+                    method: "record".to_owned(),
+                    record: Some(record.clone()),
+                    ..LabelEvidence::default()
+                }),
+                confidence: Some(confidence(c)),
+            },
+            _ => unanswered(why.unwrap_or(Why::Undecodable)),
+        };
+    };
+    let height = there().map(|c| c.height_ratio).fold(f32::INFINITY, f32::min);
+    Observation::Label {
+        state: State::Present,
+        why: None,
+        evidence: Some(LabelEvidence {
+            text: Some(record.text.clone()),
+            method: "record".to_owned(),
+            record: Some(record.clone()),
+            height_ratio: Some(height),
+            seen,
+            position: None,
+        }),
+        confidence: Some(confidence(weakest)),
+    }
+}
+
+fn confidence(check: &LabelCheck) -> Confidence {
+    Confidence { score: f64::from(check.score), log10_p: None, threshold: f64::from(check.threshold) }
+}

@@ -1,0 +1,183 @@
+//! What `ffprobe` says about the streams of a file: what must be said to the encoder again, and what cannot be kept.
+
+use std::path::Path;
+use std::process::Command;
+
+use colophon_core::{Error, RenderCx, Result};
+use serde::Deserialize;
+
+use crate::child;
+
+/// Most bytes of a description.
+const DESCRIPTION: u64 = 4 << 20;
+/// Most bytes of a list of time stamps: about a day at 60 frames a second.
+const STAMPS: u64 = 128 << 20;
+
+/// The streams of a file.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Probe {
+    #[serde(default)]
+    pub(crate) streams: Vec<Stream>,
+    #[serde(default)]
+    pub(crate) format: Container,
+}
+
+/// The file as a whole.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Container {
+    start_time: Option<String>,
+}
+
+/// One stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Stream {
+    pub(crate) index: usize,
+    pub(crate) codec_type: String,
+    pub(crate) codec_name: String,
+    pub(crate) codec_tag_string: String,
+    pub(crate) pix_fmt: String,
+    pub(crate) time_base: String,
+    pub(crate) start_time: Option<String>,
+    pub(crate) color_range: Option<String>,
+    pub(crate) color_space: Option<String>,
+    pub(crate) color_transfer: Option<String>,
+    pub(crate) color_primaries: Option<String>,
+    pub(crate) side_data_list: Vec<SideData>,
+    pub(crate) disposition: Disposition,
+}
+
+/// Flags of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Disposition {
+    pub(crate) default: u8,
+    pub(crate) attached_pic: u8,
+}
+
+/// Data beside the pictures, as far as an encoder must be told about it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SideData {
+    #[serde(rename = "side_data_type")]
+    pub(crate) kind: String,
+    red_x: String,
+    red_y: String,
+    green_x: String,
+    green_y: String,
+    blue_x: String,
+    blue_y: String,
+    white_point_x: String,
+    white_point_y: String,
+    min_luminance: String,
+    max_luminance: String,
+    max_content: u32,
+    max_average: u32,
+}
+
+impl Probe {
+    /// The stream whose pictures are shown: the default one, no cover art.
+    pub(crate) fn picture(&self) -> Option<&Stream> {
+        let pictures =
+            || self.streams.iter().filter(|s| s.codec_type == "video" && s.disposition.attached_pic == 0);
+        pictures().find(|s| s.disposition.default == 1).or_else(|| pictures().next())
+    }
+
+    /// Seconds from the start of the file to the first picture.
+    pub(crate) fn first_picture_s(&self, stream: &Stream) -> f64 {
+        let number = |s: &Option<String>| s.as_deref().and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0);
+        (number(&stream.start_time) - number(&self.format.start_time)).max(0.0)
+    }
+}
+
+impl Stream {
+    /// Ticks a second, where the time base is one tick.
+    pub(crate) fn timescale(&self) -> Option<u32> {
+        let (one, ticks) = self.time_base.split_once('/')?;
+        (one == "1").then(|| ticks.parse().ok())?
+    }
+
+    /// The mastering display and the light level in the words of the x265 encoder, for HDR10 (SMPTE ST 2086, CTA-861.3).
+    pub(crate) fn hdr10(&self) -> Option<String> {
+        let ticks = |fraction: &str, scale: f64| -> Option<u64> {
+            let (a, b) = fraction.split_once('/')?;
+            let (a, b): (f64, f64) = (a.parse().ok()?, b.parse().ok()?);
+            (b != 0.0).then(|| (a / b * scale).round() as u64)
+        };
+        let m = self.side_data_list.iter().find(|s| s.kind.starts_with("Mastering display"))?;
+        // Chromaticities in steps of 0.00002, luminances in steps of 0.0001 cd/m².
+        let xy = |x: &str, y: &str| Some((ticks(x, 50000.0)?, ticks(y, 50000.0)?));
+        let (g, b, r) = (xy(&m.green_x, &m.green_y)?, xy(&m.blue_x, &m.blue_y)?, xy(&m.red_x, &m.red_y)?);
+        let w = xy(&m.white_point_x, &m.white_point_y)?;
+        let l = (ticks(&m.max_luminance, 10000.0)?, ticks(&m.min_luminance, 10000.0)?);
+        let mut text = format!(
+            "hdr10=1:repeat-headers=1:master-display=G({},{})B({},{})R({},{})WP({},{})L({},{})",
+            g.0, g.1, b.0, b.1, r.0, r.1, w.0, w.1, l.0, l.1
+        );
+        if let Some(c) = self.side_data_list.iter().find(|s| s.kind.starts_with("Content light")) {
+            text.push_str(&format!(":max-cll={},{}", c.max_content, c.max_average));
+        }
+        Some(text)
+    }
+}
+
+/// Describes a file.
+///
+/// # Errors
+/// `MissingTool`; `Unsupported` when the file cannot be read.
+pub(crate) fn describe(id: &'static str, path: &Path, cx: &RenderCx<'_>) -> Result<Probe> {
+    let mut command = Command::new(child::program(id, cx.tools.ffprobe.as_deref(), "ffprobe")?);
+    command.args([
+        "-v",
+        "error",
+        "-protocol_whitelist",
+        "file",
+        "-of",
+        "json",
+        "-show_streams",
+        "-show_format",
+    ]);
+    command.arg("-i").arg(child::file(path));
+    let json = child::output(id, &mut command, DESCRIPTION, cx.limits)?;
+    serde_json::from_slice(&json)
+        .map_err(|e| Error::unsupported(id, "the answer of ffprobe is not understood").because(e))
+}
+
+/// Time stamps of the shown pictures of a stream in the order of showing, in ticks from the first one.
+///
+/// # Errors
+/// As [`describe`].
+pub(crate) fn stamps(id: &'static str, path: &Path, stream: usize, cx: &RenderCx<'_>) -> Result<Vec<i64>> {
+    let mut command = Command::new(child::program(id, cx.tools.ffprobe.as_deref(), "ffprobe")?);
+    command.args(["-v", "error", "-protocol_whitelist", "file", "-select_streams", &stream.to_string()]);
+    command.args(["-show_entries", "packet=pts,flags", "-of", "csv=p=0", "-i"]).arg(child::file(path));
+    let text = child::output(id, &mut command, STAMPS, cx.limits)?;
+    let text = String::from_utf8_lossy(&text);
+    let mut list: Vec<i64> = text
+        .lines()
+        .filter_map(|line| line.split_once(','))
+        // An edit list may cut pictures away: they are decoded, not shown.
+        .filter(|(_, flags)| !flags.contains('D'))
+        .filter_map(|(pts, _)| pts.parse().ok())
+        .collect();
+    list.sort_unstable();
+    let first = list.first().copied().unwrap_or(0);
+    Ok(list.into_iter().map(|t| t.saturating_sub(first)).collect())
+}
+
+/// Whether the first pictures carry brightness data that changes from picture to picture (SMPTE ST 2094).
+///
+/// # Errors
+/// As [`describe`].
+pub(crate) fn has_dynamic_hdr(
+    id: &'static str,
+    path: &Path,
+    stream: usize,
+    cx: &RenderCx<'_>,
+) -> Result<bool> {
+    let mut command = Command::new(child::program(id, cx.tools.ffprobe.as_deref(), "ffprobe")?);
+    command.args(["-v", "error", "-protocol_whitelist", "file", "-select_streams", &stream.to_string()]);
+    command.args(["-read_intervals", "%+#2", "-show_frames", "-of", "json", "-i"]).arg(child::file(path));
+    let json = child::output(id, &mut command, DESCRIPTION, cx.limits)?;
+    Ok(String::from_utf8_lossy(&json).contains("2094"))
+}
