@@ -168,9 +168,11 @@ def render(args, full, gentle, alarms):
     add("## Speed")
     add("")
     embed = sum(r["dur"] for r in quality) / max(sum(r["embed_cpu"] for r in quality), 1e-9)
-    add(f"Seconds of sound per second of processor time, program start and file access included: marking {embed:.0f}; looking for a")
-    add(f"mark that is not there, all speeds and pitches, 16 kHz mono: {alarms['seconds'] / max(alarms['cpu'], 1e-9):.0f}. "
-        "`cargo bench -p colophon-audio --bench watermark` times the library alone:")
+    add("Seconds of sound per second of processor time. In the runs above, program start and file access included: marking "
+        f"{embed:.0f};")
+    add(f"looking for a mark that is not there, all speeds and pitches, 16 kHz mono, making the trial included: "
+        f"{alarms['seconds'] / max(alarms['cpu'], 1e-9):.0f}.")
+    add("`cargo bench -p colophon-audio --bench watermark` times the library alone (at least 300, 200 and 80 are asked for):")
     add("")
     add("```text")
     lines.extend(open(args.speed).read().rstrip().splitlines() if args.speed else ["not run"])
