@@ -14,6 +14,8 @@ pub(crate) struct Item {
     pub(crate) bytes: Vec<u8>,
     /// Length before marking.
     pub(crate) before: u64,
+    /// A picture of it, PNG, where the page cannot show the bytes themselves.
+    pub(crate) preview: Option<Vec<u8>>,
     /// What was recorded.
     pub(crate) record: Record,
     /// What was read back.
@@ -108,11 +110,20 @@ fn exhibit(out: &mut String, item: &Item) {
             data()
         )),
         Media::Video => out.push_str(&format!("<video controls muted src=\"{}\"></video>", data())),
-        Media::Document => out.push_str(&format!(
-            "<object data=\"{}\" type=\"{mime}\"><a href=\"{}\">the document</a></object>",
-            data(),
-            escape(&item.name)
-        )),
+        Media::Document => {
+            if let Some(png) = &item.preview {
+                out.push_str(&format!(
+                    "<img class=page alt=\"first page of the marked document\" src=\"data:image/png;base64,{}\">",
+                    STANDARD.encode(png)
+                ));
+            }
+            out.push_str(&format!(
+                "<p class=note><a download=\"{}\" href=\"{}\">The marked document</a>, {}</p>",
+                escape(&item.name),
+                data(),
+                human::size(item.report.subject.size)
+            ));
+        }
         Media::Text => {
             let text = String::from_utf8_lossy(&item.bytes);
             // Variation selectors of a signed text are invisible and many; the page says how many instead.

@@ -1,10 +1,11 @@
 //! `colophon demo`: every sample marked, verified, and shown on one page.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use colophon::exit::Exit;
 use colophon::sign::{CertifiedSigner, ChainRequest, KeyPair, make_chain};
-use colophon::{Declaration, Generator, Model, Options, Outcome, Profiles, Report, Signer};
+use colophon::{Declaration, Generator, Media, Model, Options, Outcome, Profiles, Report, Signer};
 
 use crate::advice::Failure;
 use crate::args::DemoArgs;
@@ -100,9 +101,26 @@ fn one(
             &serde_json::to_vec_pretty(&report).map_err(|e| Failure::usage(e.to_string()))?,
             true,
         )?;
-        Ok(Item { name, bytes: written, before: bytes.len() as u64, record: marked.record, report })
+        let preview = first_page(&path, report.subject.media);
+        Ok(Item { name, bytes: written, before: bytes.len() as u64, preview, record: marked.record, report })
     };
     run().map_err(|e| e.on(&input.path))
+}
+
+/// The first page of a document as a PNG picture, where poppler is installed; the page then shows what a reader shows, and
+/// not our own idea of it.
+fn first_page(path: &Path, media: Media) -> Option<Vec<u8>> {
+    if media != Media::Document {
+        return None;
+    }
+    let done = Command::new("pdftoppm")
+        .args(["-png", "-singlefile", "-r", "110", "-f", "1", "-l", "1"])
+        .arg(path)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    (done.status.success() && done.stdout.starts_with(b"\x89PNG")).then_some(done.stdout)
 }
 
 fn line(report: &Report) -> String {

@@ -1,0 +1,72 @@
+//! `yardstick IN OUT`: decodes a JPEG, PNG or WAV file and encodes it again, with the libraries and settings that
+//! marking uses, and does nothing else.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stderr)]
+
+use std::error::Error;
+use std::io::Cursor;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.as_slice() {
+        [input, output] => recode(Path::new(input), Path::new(output)),
+        _ => Err("usage: yardstick IN OUT".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn recode(input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
+    let bytes = std::fs::read(input)?;
+    let out = match input.extension().and_then(|e| e.to_str()) {
+        Some("jpg") => jpeg(&bytes)?,
+        Some("png") => png(&bytes)?,
+        Some("wav") => wav(&bytes)?,
+        _ => return Err("a .jpg, .png or .wav file".into()),
+    };
+    Ok(std::fs::write(output, out)?)
+}
+
+fn jpeg(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut decoder = zune_jpeg::JpegDecoder::new(zune_jpeg::zune_core::bytestream::ZCursor::new(bytes));
+    let pixels = decoder.decode().map_err(|e| format!("{e:?}"))?;
+    let (width, height) = decoder.dimensions().ok_or("no dimensions")?;
+    let mut out = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut out, 90);
+    encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::F_2_2);
+    encoder.encode(&pixels, u16::try_from(width)?, u16::try_from(height)?, jpeg_encoder::ColorType::Rgb)?;
+    Ok(out)
+}
+
+fn png(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info()?;
+    let mut pixels = vec![0; reader.output_buffer_size().ok_or("too large")?];
+    let info = reader.next_frame(&mut pixels)?;
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, info.width, info.height);
+    encoder.set_color(info.color_type);
+    encoder.set_depth(info.bit_depth);
+    encoder.set_compression(png::Compression::Fast);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels.get(..info.buffer_size()).unwrap_or_default())?;
+    writer.finish()?;
+    Ok(out)
+}
+
+fn wav(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut reader = hound::WavReader::new(Cursor::new(bytes))?;
+    let mut out = Cursor::new(Vec::with_capacity(bytes.len()));
+    let mut writer = hound::WavWriter::new(&mut out, reader.spec())?;
+    for sample in reader.samples::<i16>() {
+        writer.write_sample(sample?)?;
+    }
+    writer.finalize()?;
+    Ok(out.into_inner())
+}
