@@ -25,7 +25,7 @@ def riff_chunks(data):
 
 
 def flac_blocks(data):
-    at, last = 4, False
+    at, last = data.index(b"fLaC") + 4, False
     while not last:
         last, kind, size = data[at] >= 128, data[at] & 127, int.from_bytes(data[at + 1 : at + 4], "big")
         yield kind, at + 4, size

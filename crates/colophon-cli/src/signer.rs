@@ -30,7 +30,13 @@ pub(crate) fn open(uri: &str, cert: &Path, passphrase: Option<&str>) -> Result<C
         .on(cert)
     })?;
     let passphrase = self::passphrase(passphrase)?;
-    Ok(CertifiedSigner::from_uri_with_passphrase(uri, passphrase.as_deref(), &chain)?)
+    CertifiedSigner::from_uri_with_passphrase(uri, passphrase.as_deref(), &chain).map_err(|e| {
+        // A file is named; what `env:` and `cmd:` say is no path.
+        match uri.strip_prefix("file:") {
+            Some(path) => Failure::from(e).on(Path::new(path)),
+            None => e.into(),
+        }
+    })
 }
 
 /// The passphrase of a protected key: `COLOPHON_PASSPHRASE`, else from where the configuration says.
