@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use colophon::{Evidence, Finding, MarkKind, Media, Outcome, Record, Report, State, Verdict};
+use colophon::{Evidence, Finding, MarkKind, Media, Outcome, Record, Report, Slot, State, Verdict};
 
 use super::human;
 
@@ -32,10 +32,10 @@ pub(crate) fn render(items: &[Item]) -> String {
     out.push_str(&format!(
         "<header><p class=brand>Colophon</p><h1>{} items marked, each read back from its file</h1>\
          <p class=lead>Profiles {} · {passed} rules pass · {failed} fail. Every label, metadata object, signature and \
-         watermark below was found by the verifier in the written file.</p><nav>{}</nav></header><main>",
+         watermark below was found by the verifier in the written file.</p>{}</header><main>",
         items.len(),
         escape(&profiles),
-        items.iter().map(|i| format!("<a href=\"#{0}\">{0}</a>", escape(&i.name))).collect::<String>()
+        overview(items)
     ));
     for item in items {
         article(&mut out, item);
@@ -48,14 +48,47 @@ pub(crate) fn render(items: &[Item]) -> String {
     out
 }
 
+/// Every item in a row, every kind of mark in a column.
+fn overview(items: &[Item]) -> String {
+    let kinds = [MarkKind::Label, MarkKind::Metadata, MarkKind::Manifest, MarkKind::Watermark];
+    let mut out = String::from(
+        "<table class=overview><thead><tr><th>item</th><th>label</th><th>metadata</th><th>signature</th>\
+         <th>watermark</th><th>rules</th></tr></thead><tbody>",
+    );
+    for item in items {
+        out.push_str(&format!(
+            "<tr><td><a href=\"#{0}\">{0}</a> <small>{1}</small></td>",
+            escape(&item.name),
+            escape(colophon::registry().format(&item.report.subject.format).map_or("", |f| f.info().name))
+        ));
+        for kind in kinds {
+            let there = item.report.findings.iter().filter(|f| f.kind == kind && f.state.is_there()).count();
+            // Marks of one kind, as dots: how many, not how good.
+            let cell = match there {
+                0 => "<span class=none>–</span>".to_owned(),
+                n => format!("<span class=yes>{}</span>", "●".repeat(n.min(4))),
+            };
+            out.push_str(&format!("<td>{cell}</td>"));
+        }
+        let of = |o| item.report.count(o);
+        out.push_str(&format!("<td>{}", badge(of(Outcome::Fail), of(Outcome::Undetermined))));
+        out.push_str("</td></tr>");
+    }
+    out.push_str("</tbody></table>");
+    out
+}
+
+fn badge(failed: usize, open: usize) -> String {
+    match (failed, open) {
+        (0, 0) => "<span class='badge pass'>every rule holds</span>".to_owned(),
+        (0, open) => format!("<span class='badge unsure'>{open} undetermined</span>"),
+        (failed, _) => format!("<span class='badge fail'>{failed} fail</span>"),
+    }
+}
+
 fn article(out: &mut String, item: &Item) {
     let r = &item.report;
-    let failed = r.count(Outcome::Fail) + r.count(Outcome::Undetermined);
-    let badge = if failed == 0 {
-        "<span class='badge pass'>every rule holds</span>".to_owned()
-    } else {
-        format!("<span class='badge fail'>{failed} open</span>")
-    };
+    let badge = badge(r.count(Outcome::Fail), r.count(Outcome::Undetermined));
     let format = colophon::registry().format(&r.subject.format).map_or("", |f| f.info().name);
     out.push_str(&format!(
         "<article id=\"{0}\"><div class=top><h2>{0}</h2>{badge}</div><p class=meta>{1} · {2} → {3}</p><div class=cols><div class=show>",
@@ -66,8 +99,13 @@ fn article(out: &mut String, item: &Item) {
     ));
     exhibit(out, item);
     out.push_str("</div><div><table class=marks><tbody>");
+    let slots = colophon::registry().format(&r.subject.format).map_or(&[][..], |f| f.info().slots);
     for f in &r.findings {
-        finding(out, f);
+        // A container without XMP has no place for the source type: nothing is missing there.
+        let no_place = f.mark == "iptc.digital-source-type" && !slots.iter().any(|s| s.slot == Slot::Xmp);
+        if !(no_place && f.state == State::Absent) {
+            finding(out, f);
+        }
     }
     out.push_str("</tbody></table></div></div>");
     let mut profile = "";
@@ -105,10 +143,10 @@ fn exhibit(out: &mut String, item: &Item) {
     let data = || format!("data:{mime};base64,{}", STANDARD.encode(&item.bytes));
     match item.report.subject.media {
         Media::Image => out.push_str(&format!("<img alt=\"marked picture\" src=\"{}\">", data())),
-        Media::Audio => out.push_str(&format!(
-            "<audio controls src=\"{}\"></audio><p class=note>The rhythm 短长 短短 opens the sound.</p>",
-            data()
-        )),
+        Media::Audio => {
+            out.push_str(&format!("<audio controls src=\"{}\"></audio>", data()));
+            timeline(out, item);
+        }
         Media::Video => out.push_str(&format!("<video controls muted src=\"{}\"></video>", data())),
         Media::Document => {
             if let Some(png) = &item.preview {
@@ -144,6 +182,47 @@ fn exhibit(out: &mut String, item: &Item) {
             }
         }
     }
+}
+
+/// The length of a sound with the stretches in which the label is heard, and the rhythm as it sounds: short, long, a
+/// pause, short, short (GB 45438-2025, 5.3; units of a dot: 1, 3 and 3 between letters).
+fn timeline(out: &mut String, item: &Item) {
+    const WIDTH: f64 = 480.0;
+    let Some(length) = item.report.subject.properties.duration_s.filter(|d| *d > 0.0) else { return };
+    let heard: Vec<(f64, f64)> = item
+        .report
+        .findings
+        .iter()
+        .filter_map(|f| match &f.evidence {
+            Some(Evidence::Label(e)) => Some(e.seen.as_slice()),
+            _ => None,
+        })
+        .flatten()
+        .copied()
+        .collect();
+    if heard.is_empty() {
+        return;
+    }
+    out.push_str(&format!(
+        "<svg class=time viewBox='0 0 {WIDTH} 46' role=img aria-label='where the label is heard'>\
+         <rect x=0 y=12 width={WIDTH} height=22 rx=6 class=track />"
+    ));
+    for (start, end) in &heard {
+        let x = start / length * WIDTH;
+        let width = (end - start) / length * WIDTH;
+        out.push_str(&format!("<rect x={x:.1} y=8 width={width:.1} height=30 rx=4 class=heard />"));
+        let unit = width / 11.0;
+        for (at, len) in [(0.0, 1.0), (2.0, 3.0), (8.0, 1.0), (10.0, 1.0)] {
+            out.push_str(&format!(
+                "<rect x={:.1} y=16 width={:.1} height=14 class=tone />",
+                x + at * unit,
+                len * unit
+            ));
+        }
+    }
+    out.push_str(&format!(
+        "</svg><p class=note>The rhythm 短长 短短 sounds where it is marked; the sound lasts {length:.1} s.</p>"
+    ));
 }
 
 fn finding(out: &mut String, f: &Finding) {
@@ -257,14 +336,14 @@ const HEAD: &str = r#"<!doctype html><html lang="en"><head><meta charset="utf-8"
 header,main,footer{max-width:1080px;margin:0 auto;padding:0 24px}header{padding-top:44px}
 .brand{margin:0;font-weight:600;letter-spacing:.08em;text-transform:uppercase;font-size:12px;color:var(--soft)}
 h1{font-size:28px;line-height:1.2;margin:6px 0 8px;font-weight:650}.lead{color:var(--soft);max-width:72ch;margin:0 0 18px}
-nav{display:flex;flex-wrap:wrap;gap:8px;margin-bottom:26px}nav a{color:inherit;text-decoration:none;border:1px solid var(--line);background:var(--paper);border-radius:999px;padding:3px 12px;font-size:13px}
-nav a:hover,nav a:focus{border-color:var(--soft)}
 article{background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:22px 24px;margin-bottom:22px}
 .top{display:flex;align-items:center;gap:14px;flex-wrap:wrap}h2{margin:0;font-size:19px;font-weight:600}.meta{margin:2px 0 14px;color:var(--soft);font-size:13px}
-.badge,.state{display:inline-block;border-radius:6px;padding:1px 8px;font-size:12.5px;font-weight:600;white-space:nowrap}
-.pass>.state,.state.pass,.badge.pass{color:var(--pass);background:var(--passbg)}.state.fail,.badge.fail{color:var(--fail);background:var(--failbg)}.state.unsure{color:var(--open);background:var(--openbg)}.state.none{color:var(--soft);background:var(--ground)}
-.cols{display:grid;grid-template-columns:minmax(0,1.05fr) minmax(0,1fr);gap:24px;align-items:start}@media(max-width:800px){.cols{grid-template-columns:1fr}}
-.show img,.show video{max-width:100%;height:auto;border-radius:8px;display:block;background:#000}.show audio{width:100%}.show object{width:100%;height:420px;border:1px solid var(--line);border-radius:8px}
+.badge,.state{display:inline-block;border-radius:6px;padding:1px 8px;font-size:12.5px;font-weight:600}.badge{white-space:nowrap}
+.pass>.state,.state.pass,.badge.pass{color:var(--pass);background:var(--passbg)}.state.fail,.badge.fail{color:var(--fail);background:var(--failbg)}.state.unsure,.badge.unsure{color:var(--open);background:var(--openbg)}.state.none{color:var(--soft);background:var(--ground)}
+.marks{table-layout:fixed}.cols{display:grid;grid-template-columns:minmax(0,1.05fr) minmax(0,1fr);gap:24px;align-items:start}@media(max-width:800px){.cols{grid-template-columns:1fr}}
+.show img,.show video{max-width:100%;height:auto;border-radius:8px;display:block;background:#000}.show audio{width:100%}.show img.page{background:#fff;border:1px solid var(--line);width:100%;height:430px;object-fit:cover;object-position:top}
+.time{display:block;width:100%;margin-top:14px}.time .track{fill:var(--ground)}.time .heard{fill:var(--passbg)}.time .tone{fill:var(--pass)}
+.overview{background:var(--paper);border:1px solid var(--line);border-radius:12px;border-spacing:0;border-collapse:separate;margin-bottom:26px;font-size:14px}.overview th{text-align:left;font-weight:500;color:var(--soft);font-size:12.5px}.overview th,.overview td{padding:8px 18px;border-top:1px solid var(--line)}.overview thead th{border-top:0}.overview a{color:inherit;font-weight:600;text-decoration:none}.overview a:hover,.overview a:focus{text-decoration:underline}.overview small{color:var(--soft);margin-left:6px}.overview .yes{color:var(--pass);letter-spacing:2px;font-size:12px}.overview .none{color:var(--soft)}
 pre{margin:0;max-height:340px;overflow:auto;padding:14px;border-radius:8px;background:var(--ground);white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,"SFMono-Regular",Menlo,monospace}
 .note,.place{color:var(--soft);font-size:12.5px}table{border-collapse:collapse;width:100%}.marks th{text-align:left;vertical-align:top;font-weight:600;padding:7px 14px 7px 0;width:132px}.marks small{display:block;font-weight:400;color:var(--soft);font-size:11.5px;overflow-wrap:anywhere}
 .marks td{padding:7px 0;overflow-wrap:anywhere}.marks tr+tr>*{border-top:1px solid var(--line)}code{font:12.5px ui-monospace,"SFMono-Regular",Menlo,monospace;overflow-wrap:anywhere}

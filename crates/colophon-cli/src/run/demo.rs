@@ -52,6 +52,14 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
             }
         }
     }
+    // What is seen first, then what is heard, then what is read.
+    items.sort_by_key(|i| match i.report.subject.media {
+        Media::Image => 0,
+        Media::Video => 1,
+        Media::Audio => 2,
+        Media::Document => 3,
+        Media::Text => 4,
+    });
     let path = args.out.join("index.html");
     files::write_atomically(&path, page::render(&items).as_bytes(), true)?;
     human::plain(&format!(
