@@ -190,14 +190,20 @@ fn refused(e: &c2pa::Error, carrier: &str, raw: Option<&[u8]>, trust: &Trust) ->
         }
         e if absent(e) => State::NotChecked,
         e => {
-            evidence.status.failure.push(code_of(e).to_owned());
-            State::Malformed
+            let code = code_of(e);
+            evidence.status.failure.push(code.to_owned());
+            // What could be read far enough to say what is missing is invalid; the rest is not readable.
+            if code == "general.error" || code.ends_with("cbor.invalid") {
+                State::Malformed
+            } else {
+                State::Invalid
+            }
         }
     };
     evidence.axes.content = binding(&evidence.status);
     let mut notes = Vec::new();
     if let Some(judged) = raw.and_then(|r| judged(r, trust)) {
-        if state == State::Invalid {
+        if matches!(e, c2pa::Error::InvalidManifest(_)) {
             judged.replace(&mut evidence.status);
         }
         evidence.axes.trusted = judged.trusted;
@@ -289,6 +295,9 @@ fn finding(
     if let Some(j) = &judged {
         j.replace(&mut status);
     }
+    if let Some(active) = raw.and_then(store::active).filter(|a| !a.compressed) {
+        structure(&active, &mut status);
+    }
     let mut content = binding(&status);
     if let Some(matches) = normalised {
         content = if matches { HardBinding::Match } else { HardBinding::Mismatch };
@@ -335,6 +344,27 @@ fn finding(
     let mut f = Finding::new(&INFO, state).with(Evidence::Manifest(Box::new(evidence)));
     f.notes = notes;
     f
+}
+
+/// Boxes that have to be there by name. The library takes some by their position, and says `claim.multiple` where a box
+/// has a name it does not know.
+fn structure(active: &store::Active<'_>, status: &mut StatusCodes) {
+    let mut missing = |code: &str| {
+        if !status.failure.iter().any(|c| c == code) {
+            status.failure.push(code.to_owned());
+        }
+    };
+    if active.claim.is_none() {
+        missing("claim.missing");
+    }
+    if active.signature.is_none() {
+        missing("claimSignature.missing");
+    }
+    if active.claims > 1 {
+        missing("claim.multiple");
+    } else {
+        status.failure.retain(|c| c != "claim.multiple");
+    }
 }
 
 /// Failures of ingredients that were not there when they were signed over.

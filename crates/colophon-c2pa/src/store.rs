@@ -13,6 +13,8 @@ pub(crate) struct Active<'a> {
     pub(crate) claim: Option<&'a [u8]>,
     /// The COSE_Sign1.
     pub(crate) signature: Option<&'a [u8]>,
+    /// Claim boxes; one is legal.
+    pub(crate) claims: usize,
     /// The manifest is Brotli-compressed: its parts were not looked at.
     pub(crate) compressed: bool,
 }
@@ -26,6 +28,7 @@ pub(crate) fn active(store: &[u8]) -> Option<Active<'_>> {
         match (&part.kind, part.label()) {
             (b"brob", _) => found.compressed = true,
             (b"jumb", Some(l)) if l == "c2pa.claim" || l.starts_with("c2pa.claim.v") => {
+                found.claims += 1;
                 found.claim = part.children().find(|b| b.kind == *b"cbor").map(|b| b.body);
             }
             (b"jumb", Some("c2pa.signature")) => {

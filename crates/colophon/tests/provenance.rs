@@ -64,6 +64,13 @@ fn c2pa_states_and_codes_by_fixture() {
     let success = |s, trusted| Expected { state: s, code: "", content: ok, valid: true, trusted };
     let fails = |code, trusted| Expected { state: State::Invalid, code, content: ok, valid: false, trusted };
     let outside = "claimSignature.outsideValidity";
+    let changed = |from: &[u8], to: &[u8]| pki::with_changed(&good, from, to);
+    let assertion = changed(b"system-clock", b"system-clack");
+    let claim = changed(b"specVersion", b"specVersiom");
+    let no_signature = changed(b"c2pa.signature\0", b"c2pa.signaturx\0");
+    let no_claim = changed(b"c2pa.claim.v2\0", b"c2pa.klaim.v2\0");
+    let no_assertion = changed(b"c2pa.actions.v2\0", b"c2pa.actionx.v2\0");
+    let no_algorithm = pki::with_algorithm(&good, 0x2f);
     let cases: Vec<(&str, &[u8], Trust, Expected)> = vec![
         (
             "nobody believed",
@@ -131,6 +138,17 @@ fn c2pa_states_and_codes_by_fixture() {
             Trust { revocation_pem: vec![Pki::other().revocation_list(true)], ..anchored() },
             success(State::Trusted, true),
         ),
+        ("a changed assertion", &assertion, anchored(), fails("assertion.hashedURI.mismatch", true)),
+        ("a changed claim", &claim, anchored(), fails("claimSignature.mismatch", true)),
+        ("no signature box", &no_signature, anchored(), fails("claimSignature.missing", false)),
+        ("no claim box", &no_claim, anchored(), fails("claim.missing", false)),
+        (
+            "a missing assertion",
+            &no_assertion,
+            anchored(),
+            Expected { content: HardBinding::NotChecked, ..fails("assertion.missing", true) },
+        ),
+        ("an algorithm that signs nothing", &no_algorithm, anchored(), fails("algorithm.unsupported", true)),
         (
             "two stores",
             &two,
@@ -145,7 +163,17 @@ fn c2pa_states_and_codes_by_fixture() {
         ),
     ];
     let mut wrong = Vec::new();
+    let dump = std::env::var_os("COLOPHON_FIXTURES").map(std::path::PathBuf::from);
     for (name, bytes, trust, want) in cases {
+        if let Some(dir) = &dump {
+            // For a look with other tools: docs/differential.md.
+            let file = name.replace([' ', ','], "-");
+            std::fs::write(dir.join(format!("{file}.wav")), bytes).unwrap();
+            std::fs::write(dir.join("root.pem"), &pki.root_pem).unwrap();
+            std::fs::write(dir.join(format!("{file}.at")), trust.at.unwrap().to_string()).unwrap();
+            std::fs::write(dir.join(format!("{file}.want")), format!("{} {}", want.state, want.code))
+                .unwrap();
+        }
         let report = inspect(bytes, trust);
         let (state, e) = manifest(&report);
         let coded = want.code.is_empty() || e.status.failure.iter().any(|c| c == want.code);

@@ -109,3 +109,93 @@ pub(super) fn lists(
     }
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use colophon_sign::{ChainRequest, KeyPair, make_chain, read_certificates};
+    use rasn::types::{BitString, OctetString};
+    use rasn_ocsp::{CertId, ResponderId, ResponseBytes, ResponseData, RevokedInfo, SingleResponse};
+
+    use super::*;
+
+    /// Seconds; the chain begins here.
+    const BEGIN: i64 = 1_735_689_600;
+
+    struct Fixture {
+        root: KeyPair,
+        leaf_der: Vec<u8>,
+        root_der: Vec<u8>,
+    }
+
+    fn fixture() -> Fixture {
+        let (root, leaf) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
+        let mut request = ChainRequest::new("Acme", 366).unwrap();
+        request.not_before = BEGIN;
+        let chain = make_chain(&root, &leaf, &request).unwrap();
+        let der = |pem: &str| read_certificates(pem)[0].der.clone();
+        Fixture { root, leaf_der: der(&chain.leaf_pem), root_der: der(&chain.root_pem) }
+    }
+
+    fn time(at: i64) -> rasn::types::GeneralizedTime {
+        chrono::DateTime::from_timestamp(at, 0).unwrap().fixed_offset()
+    }
+
+    /// An answer about the leaf, signed by `by`.
+    fn answer(by: &KeyPair, status: CertStatus, serial: &[u8]) -> Vec<u8> {
+        let ed25519 = [0x30, 5, 6, 3, 0x2b, 0x65, 0x70];
+        let data = ResponseData {
+            version: 0.into(),
+            responder_id: ResponderId::ByKey(OctetString::from(vec![1; 20])),
+            produced_at: time(BEGIN),
+            responses: vec![SingleResponse {
+                cert_id: CertId {
+                    hash_algorithm: rasn::der::decode(&ed25519).unwrap(),
+                    issuer_name_hash: OctetString::from(vec![1; 20]),
+                    issuer_key_hash: OctetString::from(vec![1; 20]),
+                    serial_number: rasn::der::decode(&[&[2, serial.len() as u8], serial].concat()).unwrap(),
+                },
+                cert_status: status,
+                this_update: time(BEGIN),
+                next_update: Some(time(BEGIN + 7 * 86_400)),
+                single_extensions: None,
+            }],
+            response_extensions: None,
+        };
+        let signature = by.sign(&rasn::der::encode(&data).unwrap());
+        let basic = BasicOcspResponse {
+            tbs_response_data: data,
+            signature_algorithm: rasn::der::decode(&ed25519).unwrap(),
+            signature: BitString::from_slice(&signature),
+            certs: None,
+        };
+        // id-pkix-ocsp-basic.
+        let kind = rasn::der::decode(&[6, 9, 0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1]).unwrap();
+        rasn::der::encode(&OcspResponse {
+            status: OcspResponseStatus::Successful,
+            bytes: Some(ResponseBytes { r#type: kind, response: rasn::der::encode(&basic).unwrap().into() }),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn rfc6960_answers_of_the_issuer_count_and_no_others() {
+        let f = fixture();
+        let (_, leaf) = X509Certificate::from_der(&f.leaf_der).unwrap();
+        let (_, root) = X509Certificate::from_der(&f.root_der).unwrap();
+        let serial = leaf.raw_serial();
+        let revoked =
+            || CertStatus::Revoked(RevokedInfo { revocation_time: time(BEGIN + 5), revocation_reason: None });
+        let judge = |der: &[u8], at| ocsp(der, &leaf, &root, at);
+        assert_eq!(judge(&answer(&f.root, CertStatus::Good, serial), BEGIN + 9), Status::Good);
+        assert_eq!(judge(&answer(&f.root, revoked(), serial), BEGIN + 9), Status::Revoked(BEGIN + 5));
+        // Stale, of somebody else, about another certificate, cut short: as if it were not there.
+        assert_eq!(judge(&answer(&f.root, CertStatus::Good, serial), BEGIN + 30 * 86_400), Status::Unknown);
+        let stranger = KeyPair::from_seed(&[9; 32]);
+        assert_eq!(judge(&answer(&stranger, revoked(), serial), BEGIN + 9), Status::Unknown);
+        assert_eq!(judge(&answer(&f.root, revoked(), &[5, 6, 7]), BEGIN + 9), Status::Unknown);
+        let der = answer(&f.root, CertStatus::Good, serial);
+        for cut in 0..der.len() {
+            assert_eq!(judge(&der[..cut], BEGIN + 9), Status::Unknown, "{cut}");
+        }
+    }
+}

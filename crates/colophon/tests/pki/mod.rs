@@ -210,3 +210,22 @@ pub(crate) fn with_second_store(bytes: &[u8]) -> Vec<u8> {
     out[4..8].copy_from_slice(&size.to_le_bytes());
     out
 }
+
+/// The file with the first occurrence inside the store changed to something of the same length.
+pub(crate) fn with_changed(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let store = bytes.windows(4).position(|w| w == b"C2PA").unwrap();
+    let at = store + bytes[store..].windows(from.len()).position(|w| w == from).unwrap();
+    let mut out = bytes.to_vec();
+    out[at..at + to.len()].copy_from_slice(to);
+    out
+}
+
+/// The file whose COSE header names another algorithm, by its one-byte CBOR code; -8 (EdDSA) is 0x27.
+pub(crate) fn with_algorithm(bytes: &[u8], code: u8) -> Vec<u8> {
+    let place = cbor_after(bytes, b"c2pa.signature\0");
+    let at = place.start + bytes[place].windows(2).position(|w| w == [0x01, 0x27]).unwrap() + 1;
+    let mut out = bytes.to_vec();
+    out[at] = code;
+    out
+}
