@@ -112,6 +112,18 @@ pub(crate) fn report(report: &Report, verbose: u8, word: Option<Word>) {
     }
 }
 
+/// One of many reports: a line, and below it the rules that do not hold.
+pub(crate) fn brief(report: &Report, word: Option<Word>) {
+    let marks = summary(report);
+    match word {
+        Some(word) => status(word, &report.subject.name, &marks),
+        None => say!("{STRONG}{}{STRONG:#}  {marks}", report.subject.name),
+    }
+    for v in report.verdicts.iter().filter(|v| matches!(v.outcome, Outcome::Fail | Outcome::Undetermined)) {
+        verdict(v);
+    }
+}
+
 /// What is there, in one line: `label, gb45438.aigc, c2pa.manifest (valid)`.
 pub(crate) fn summary(report: &Report) -> String {
     let mut marks: Vec<String> = Vec::new();

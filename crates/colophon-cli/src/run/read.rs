@@ -85,6 +85,9 @@ fn run(
             exit = exit.and(this);
             failed += usize::from(this != Exit::Ok);
             match (format, &result) {
+                (OutputFormat::Human, Ok(report)) if many && args.verbose == 0 => {
+                    human::brief(report, profiles.map(|_| word(report)));
+                }
                 (OutputFormat::Human, Ok(report)) => {
                     human::report(report, args.verbose, profiles.map(|_| word(report)));
                 }

@@ -334,8 +334,8 @@ fn offsets_that_would_pass_four_gigabytes_become_64_bit_ones() {
     // Behind the header of the media box.
     let first = at + 16;
     let head = head(first);
-    let size = (1 << 32) + 64;
-    let mdat = [&be(1)[..], b"mdat", &(size as u64).to_be_bytes()].concat();
+    let size: u64 = (1 << 32) + 64;
+    let mdat = [&be(1)[..], b"mdat", &size.to_be_bytes()].concat();
     let file = Sparse { len: at + size, parts: vec![(0, head), (at, mdat)] };
     let boxes = walk(&file, &Limits::default()).unwrap();
     let patch = edit(&file, &boxes, &[set(AIGC)], false, &Limits::default()).unwrap();
@@ -353,7 +353,7 @@ fn offsets_that_would_pass_four_gigabytes_become_64_bit_ones() {
         len: head.len() as u64 + size,
         parts: vec![
             (0, head.clone()),
-            (head.len() as u64, [&be(1)[..], b"mdat", &(size as u64).to_be_bytes()].concat()),
+            (head.len() as u64, [&be(1)[..], b"mdat", &size.to_be_bytes()].concat()),
         ],
     };
     let boxes = walk(&moved, &Limits::default()).unwrap();
