@@ -66,10 +66,13 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     let folder = tempfile::tempdir()?;
     let (before, after) = (folder.path().join("before.mp4"), folder.path().join("after.mp4"));
     std::io::copy(&mut SourceReader::new(job.source), &mut File::create(&before)?)?;
-    let probe = probe::describe(id, &before, job.cx)?;
-    let stream =
-        probe.picture().ok_or_else(|| Error::unsupported(id, "ffmpeg finds no video stream in the file"))?;
-    refuse_what_would_be_lost(job, &probe, stream, &before)?;
+    let mut probe = probe::describe(id, &before, job.cx)?;
+    let none = || Error::unsupported(id, "ffmpeg finds no video stream in the file");
+    let index = probe.picture().ok_or_else(none)?.index;
+    probe.add(index, probe::picture_data(id, &before, index, job.cx)?);
+    let stream = probe.picture().ok_or_else(none)?;
+    refuse_what_would_be_lost(job, &probe, stream)?;
+    let blend = blend_format(id, &stream.pix_fmt)?;
     let white = match stream.color_transfer.as_deref() {
         Some("smpte2084") => WHITE_PQ,
         Some("arib-std-b67") => WHITE_HLG,
@@ -97,7 +100,7 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     command.args([
         "-filter_complex",
         &format!(
-            "[0:{}][1:0]overlay=x={}:y={}:format=auto:eof_action=repeat:enable='lt(t,{})'[shown]",
+            "[0:{}][1:0]overlay=x={}:y={}:format={blend}:eof_action=repeat:enable='lt(t,{})'[shown]",
             stream.index,
             coded.x,
             coded.y,
@@ -120,7 +123,7 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     if let Some(timescale) = stream.timescale() {
         command.args(["-video_track_timescale", &timescale.to_string()]);
     }
-    command.args(["-fps_mode", "passthrough", "-enc_time_base", "-1", "-threads", &threads()]);
+    command.args(["-fps_mode", "passthrough", "-enc_time_base", &clock(stream), "-threads", &threads()]);
     command.args(["-map_metadata", "0", "-map_chapters", "0"]);
     if front(job.file) {
         command.args(["-movflags", "+faststart"]);
@@ -149,16 +152,49 @@ fn draw(job: &Job<'_>, spec: &LabelSpec, canvas: Canvas) -> Result<(visible::Dra
     Ok((drawn, job.file.movie.duration_s.map_or(wanted, |whole| wanted.min(whole))))
 }
 
+/// The form in which picture and label are blended: the picture's own sampling and depth. What ffmpeg would choose by
+/// itself has 8 bits, for the whole clip.
+///
+/// # Errors
+/// `Unsupported` for forms that would lose depth or sampling.
+fn blend_format(id: &'static str, pix_fmt: &str) -> Result<&'static str> {
+    Ok(match pix_fmt {
+        "yuv420p" | "yuvj420p" => "yuv420",
+        "yuv422p" | "yuvj422p" => "yuv422",
+        "yuv444p" | "yuvj444p" => "yuv444",
+        "yuv420p10le" => "yuv420p10",
+        "yuv422p10le" => "yuv422p10",
+        other => {
+            let text = format!("a label is not blended into {other} pixels: depth or sampling would be lost");
+            return Err(Error::unsupported(id, text));
+        }
+    })
+}
+
+/// The clock of the encoder: the stream's own. Behind a filter graph ffmpeg would take the frame rate, which moves the
+/// pictures of clips with a variable one. MPEG-4 Part 2 counts to 65535 (ISO/IEC 14496-2, 6.3.3).
+fn clock(stream: &Stream) -> String {
+    let coarse = stream.codec_name == "mpeg4" && stream.tick().is_none_or(|(_, den)| den > 65_535);
+    if coarse || stream.tick().is_none() { "-1".to_owned() } else { stream.time_base.clone() }
+}
+
 /// Nothing gets lost in silence.
-fn refuse_what_would_be_lost(job: &Job<'_>, probe: &Probe, stream: &Stream, path: &Path) -> Result<()> {
+fn refuse_what_would_be_lost(job: &Job<'_>, probe: &Probe, stream: &Stream) -> Result<()> {
     let refuse = |what: String| Err(Error::unsupported(job.id, what));
-    if stream.side_data_list.iter().any(|s| s.kind.contains("DOVI")) {
-        return refuse("Dolby Vision cannot be kept when pictures are encoded again".to_owned());
+    for data in &stream.side_data_list {
+        let has = |words: &[&str]| words.iter().any(|w| data.kind.contains(w));
+        if has(&["DOVI", "Dolby Vision"]) {
+            return refuse("Dolby Vision cannot be kept when pictures are encoded again".to_owned());
+        }
+        if has(&["2094", "HDR10+", "Dynamic HDR"]) {
+            return refuse("HDR10+ data cannot be kept when pictures are encoded again".to_owned());
+        }
+        if has(&["Mastering display", "Content light"]) && stream.codec_name != "hevc" {
+            return refuse(format!("{} cannot be kept in {} video", data.kind, stream.codec_name));
+        }
     }
-    if stream.color_transfer.as_deref() == Some("smpte2084")
-        && probe::has_dynamic_hdr(job.id, path, stream.index, job.cx)?
-    {
-        return refuse("HDR10+ data cannot be kept when pictures are encoded again".to_owned());
+    if matches!(stream.field_order.as_str(), "tt" | "bb" | "tb" | "bt") {
+        return refuse("the video is interlaced; its fields would be encoded as whole pictures".to_owned());
     }
     let lost = probe.streams.iter().find(|s| s.codec_type == "data" && !regenerated(s));
     if let Some(s) = lost {
@@ -268,11 +304,12 @@ fn compare(job: &Job<'_>, probe: &Probe, stream: &Stream, before: &Path, after: 
     if old.len() != new.len() {
         return differs(format!("{} pictures became {}", old.len(), new.len()));
     }
-    if same.time_base == stream.time_base {
-        // A tick of rounding where the source's clock is finer than the encoder's.
-        if let Some(i) = old.iter().zip(&new).position(|(a, b)| a.abs_diff(*b) > 1) {
-            return differs(format!("picture {i} is shown at another time"));
-        }
+    let (Some((num, den)), Some((n, d))) = (stream.tick(), same.tick()) else {
+        return differs("the clock of the pictures is not known".to_owned());
+    };
+    let other = |(a, b): (&i64, &i64)| i128::from(*a) * num * d != i128::from(*b) * n * den;
+    if let Some(i) = old.iter().zip(&new).position(other) {
+        return differs(format!("picture {i} is shown at another time"));
     }
     let format = if job.quicktime { &MOV } else { &MP4 };
     let file = FileSource::open(after)?;

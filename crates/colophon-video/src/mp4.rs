@@ -160,8 +160,11 @@ impl Format for Bmff {
                 Edit::Remove { range } => Ok(Change::Remove(range.clone())),
             })
             .collect();
+        // What is set and removed at once is set: a removal gives way to a change of the same range that stands before it.
+        let mut changes = changes?;
+        changes.sort_by_key(|c| matches!(c, Change::Remove(_)));
         let boxes = bmff::walk(source, limits).map_err(|e| e.in_format(self.info.id))?;
-        edit(source, &boxes, &changes?, self.quicktime, limits).map_err(|e| e.in_format(self.info.id))
+        edit(source, &boxes, &changes, self.quicktime, limits).map_err(|e| e.in_format(self.info.id))
     }
 
     fn render(

@@ -37,6 +37,7 @@ pub(crate) struct Stream {
     pub(crate) codec_name: String,
     pub(crate) codec_tag_string: String,
     pub(crate) pix_fmt: String,
+    pub(crate) field_order: String,
     pub(crate) time_base: String,
     pub(crate) start_time: Option<String>,
     pub(crate) color_range: Option<String>,
@@ -83,6 +84,15 @@ impl Probe {
         pictures().find(|s| s.disposition.default == 1).or_else(|| pictures().next())
     }
 
+    /// Adds what only the pictures of a stream say, where the stream itself does not.
+    pub(crate) fn add(&mut self, index: usize, data: Vec<SideData>) {
+        if let Some(stream) = self.streams.iter_mut().find(|s| s.index == index) {
+            let new = data.into_iter().filter(|d| stream.side_data_list.iter().all(|s| s.kind != d.kind));
+            let new: Vec<SideData> = new.collect();
+            stream.side_data_list.extend(new);
+        }
+    }
+
     /// Seconds from the start of the file to the first picture.
     pub(crate) fn first_picture_s(&self, stream: &Stream) -> f64 {
         let number = |s: &Option<String>| s.as_deref().and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0);
@@ -97,6 +107,13 @@ impl Stream {
         (one == "1").then(|| ticks.parse().ok())?
     }
 
+    /// Seconds of one tick, as a fraction.
+    pub(crate) fn tick(&self) -> Option<(i128, i128)> {
+        let (num, den) = self.time_base.split_once('/')?;
+        let (num, den): (u32, u32) = (num.parse().ok()?, den.parse().ok()?);
+        (num > 0 && den > 0).then(|| (num.into(), den.into()))
+    }
+
     /// The mastering display and the light level in the words of the x265 encoder, for HDR10 (SMPTE ST 2086, CTA-861.3).
     pub(crate) fn hdr10(&self) -> Option<String> {
         let ticks = |fraction: &str, scale: f64| -> Option<u64> {
@@ -104,20 +121,25 @@ impl Stream {
             let (a, b): (f64, f64) = (a.parse().ok()?, b.parse().ok()?);
             (b != 0.0).then(|| (a / b * scale).round() as u64)
         };
-        let m = self.side_data_list.iter().find(|s| s.kind.starts_with("Mastering display"))?;
         // Chromaticities in steps of 0.00002, luminances in steps of 0.0001 cd/m².
         let xy = |x: &str, y: &str| Some((ticks(x, 50000.0)?, ticks(y, 50000.0)?));
-        let (g, b, r) = (xy(&m.green_x, &m.green_y)?, xy(&m.blue_x, &m.blue_y)?, xy(&m.red_x, &m.red_y)?);
-        let w = xy(&m.white_point_x, &m.white_point_y)?;
-        let l = (ticks(&m.max_luminance, 10000.0)?, ticks(&m.min_luminance, 10000.0)?);
-        let mut text = format!(
-            "hdr10=1:repeat-headers=1:master-display=G({},{})B({},{})R({},{})WP({},{})L({},{})",
-            g.0, g.1, b.0, b.1, r.0, r.1, w.0, w.1, l.0, l.1
-        );
-        if let Some(c) = self.side_data_list.iter().find(|s| s.kind.starts_with("Content light")) {
-            text.push_str(&format!(":max-cll={},{}", c.max_content, c.max_average));
-        }
-        Some(text)
+        let display = |m: &SideData| -> Option<String> {
+            let (g, b, r) = (xy(&m.green_x, &m.green_y)?, xy(&m.blue_x, &m.blue_y)?, xy(&m.red_x, &m.red_y)?);
+            let w = xy(&m.white_point_x, &m.white_point_y)?;
+            let l = (ticks(&m.max_luminance, 10000.0)?, ticks(&m.min_luminance, 10000.0)?);
+            Some(format!(
+                "master-display=G({},{})B({},{})R({},{})WP({},{})L({},{})",
+                g.0, g.1, b.0, b.1, r.0, r.1, w.0, w.1, l.0, l.1
+            ))
+        };
+        let light = |c: &SideData| format!("max-cll={},{}", c.max_content, c.max_average);
+        let find = |name: &str| self.side_data_list.iter().find(|s| s.kind.starts_with(name));
+        let parts: Vec<String> = find("Mastering display")
+            .and_then(display)
+            .into_iter()
+            .chain(find("Content light").map(light))
+            .collect();
+        (!parts.is_empty()).then(|| format!("hdr10=1:repeat-headers=1:{}", parts.join(":")))
     }
 }
 
@@ -165,19 +187,32 @@ pub(crate) fn stamps(id: &'static str, path: &Path, stream: usize, cx: &RenderCx
     Ok(list.into_iter().map(|t| t.saturating_sub(first)).collect())
 }
 
-/// Whether the first pictures carry brightness data that changes from picture to picture (SMPTE ST 2094).
+/// What the first pictures of a stream carry beside their pixels. Encoders put HDR10 data there, and many muxers do not
+/// repeat it in the container.
 ///
 /// # Errors
 /// As [`describe`].
-pub(crate) fn has_dynamic_hdr(
+pub(crate) fn picture_data(
     id: &'static str,
     path: &Path,
     stream: usize,
     cx: &RenderCx<'_>,
-) -> Result<bool> {
+) -> Result<Vec<SideData>> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        frames: Vec<Frame>,
+    }
+    #[derive(Deserialize)]
+    struct Frame {
+        #[serde(default)]
+        side_data_list: Vec<SideData>,
+    }
     let mut command = Command::new(child::program(id, cx.tools.ffprobe.as_deref(), "ffprobe")?);
     command.args(["-v", "error", "-protocol_whitelist", "file", "-select_streams", &stream.to_string()]);
     command.args(["-read_intervals", "%+#2", "-show_frames", "-of", "json", "-i"]).arg(child::file(path));
     let json = child::output(id, &mut command, DESCRIPTION, cx.limits)?;
-    Ok(String::from_utf8_lossy(&json).contains("2094"))
+    let answer: Answer = serde_json::from_slice(&json)
+        .map_err(|e| Error::unsupported(id, "the answer of ffprobe is not understood").because(e))?;
+    Ok(answer.frames.into_iter().flat_map(|f| f.side_data_list).collect())
 }

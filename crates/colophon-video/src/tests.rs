@@ -155,3 +155,109 @@ fn without_ffmpeg_a_label_is_refused_by_name() {
     let error = MP4.render(&bytes.as_slice(), &[label()], &cx, &mut Vec::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MissingTool, "{error}");
 }
+
+#[test]
+fn pictures_keep_their_times_where_no_frame_rate_fits_them() {
+    // Each picture stands a little longer than the one before; the result is compared inside, tick by tick.
+    let bytes = clip(
+        "a.mp4",
+        2.0,
+        &[
+            "-vf",
+            "settb=1/90000,setpts=3601*N+37*N*N",
+            "-fps_mode",
+            "passthrough",
+            "-enc_time_base",
+            "1/90000",
+            "-video_track_timescale",
+            "90000",
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+        ],
+    );
+    let (out, record) = burned(&MP4, &bytes).unwrap();
+    assert_eq!(seen(&MP4, &out, &record).0, State::Present);
+}
+
+/// What ffprobe says about the first picture.
+fn first_picture(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mp4");
+    std::fs::write(&path, bytes).unwrap();
+    let out = Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "V:0", "-read_intervals", "%+#1", "-show_frames"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    String::from_utf8(out.stdout).unwrap()
+}
+
+#[test]
+fn hdr10_data_that_only_the_pictures_carry_is_kept() {
+    let bytes = clip(
+        "a.mp4",
+        0.5,
+        &[
+            "-c:v",
+            "libx265",
+            "-preset",
+            "ultrafast",
+            "-pix_fmt",
+            "yuv420p10le",
+            "-tag:v",
+            "hvc1",
+            "-color_trc",
+            "smpte2084",
+            "-x265-params",
+            "log-level=error:hdr10=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)\
+             L(10000000,1):max-cll=1000,400",
+        ],
+    );
+    let (out, _) = burned(&MP4, &bytes).unwrap();
+    let facts = |bytes: &[u8]| -> Vec<String> {
+        let keys = ["red_x", "green_y", "white_point_x", "max_luminance", "max_content", "color_transfer"];
+        let text = first_picture(bytes);
+        text.lines().filter(|l| keys.iter().any(|k| l.starts_with(k))).map(str::to_owned).collect()
+    };
+    assert_eq!(facts(&bytes).len(), 6);
+    assert_eq!(facts(&out), facts(&bytes));
+}
+
+#[test]
+fn what_would_be_lost_is_refused_by_name() {
+    let refused = |arguments: &[&str]| {
+        let error = burned(&MP4, &clip("a.mp4", 0.5, arguments)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        error.to_string()
+    };
+    let interlaced = refused(&["-c:v", "libx264", "-flags", "+ildct+ilme", "-x264opts", "tff=1"]);
+    assert!(interlaced.contains("interlaced"), "{interlaced}");
+    let deep = refused(&["-c:v", "libx264", "-pix_fmt", "yuv444p10le"]);
+    assert!(deep.contains("yuv444p10le"), "{deep}");
+}
+
+#[test]
+fn ten_bits_are_ten_bits_also_behind_the_label() {
+    // Levels between those of 8 bits, on a flat picture that no encoder needs to change.
+    let level = 502;
+    let source = format!("geq=lum={level}:cb=512:cr=512");
+    let filter = format!("format=yuv420p10le,{source}");
+    let bytes = clip("a.mp4", 3.0, &["-vf", &filter, "-c:v", "libx264", "-qp", "0", "-preset", "ultrafast"]);
+    let (out, _) = burned(&MP4, &bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mp4");
+    std::fs::write(&path, out).unwrap();
+    let pixels = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-ss", "2.8", "-i"])
+        .arg(&path)
+        .args(["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "yuv420p10le", "pipe:1"])
+        .output()
+        .unwrap()
+        .stdout;
+    let luma = pixels.get(..2 * 320 * 240).unwrap();
+    let values: Vec<u16> = luma.chunks_exact(2).map(|p| u16::from_le_bytes([p[0], p[1]])).collect();
+    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
+    assert!((mean - f64::from(level)).abs() < 0.5, "{mean}");
+}
