@@ -10,7 +10,7 @@ use symphonia::core::errors::Error as Symphonia;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::units::Time;
-use symphonia::default::formats::{FlacReader, MpaReader, OggReader, WavReader};
+use symphonia::default::formats::{FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader};
 
 /// Containers the decoder reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) enum Container {
     Flac,
     /// MPEG audio frames without tags.
     Mp3,
+    /// ISO base media file.
+    Mp4,
     /// Ogg.
     Ogg,
     /// WAVE.
@@ -76,6 +78,7 @@ impl<'a> Decoder<'a> {
         let reader: Result<Box<dyn FormatReader + 'a>, _> = match container {
             Container::Flac => FlacReader::try_new(stream, options).map(|r| Box::new(r) as _),
             Container::Mp3 => MpaReader::try_new(stream, options).map(|r| Box::new(r) as _),
+            Container::Mp4 => IsoMp4Reader::try_new(stream, options).map(|r| Box::new(r) as _),
             Container::Ogg => OggReader::try_new(stream, options).map(|r| Box::new(r) as _),
             Container::Wav => WavReader::try_new(stream, options).map(|r| Box::new(r) as _),
         };

@@ -1,5 +1,6 @@
 //! `ffmpeg` as a child process, for the codecs that have no encoder under a permissive licence.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -29,14 +30,32 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Encodes the samples that `feed` writes, as floats. No files, no network: the child reads its standard input and
+    /// Encodes the samples that `feed` writes, as floats. No network: the child reads its standard input and
     /// writes its standard output.
     ///
     /// # Errors
     /// `MissingTool` without a program; `Limit` when it takes too long; `Unsupported` with its message when it fails;
     /// what `feed` returns.
     pub(crate) fn encode(&self, feed: impl FnOnce(&mut Feed<'_>) -> Result<()> + Send) -> Result<Vec<u8>> {
-        let mut child = self.spawn()?;
+        self.run("pipe:1".as_ref(), feed)
+    }
+
+    /// [`Job::encode`] into a file, for containers that are written back and forth.
+    ///
+    /// # Errors
+    /// As [`Job::encode`].
+    pub(crate) fn encode_into(
+        &self,
+        path: &Path,
+        feed: impl FnOnce(&mut Feed<'_>) -> Result<()> + Send,
+    ) -> Result<()> {
+        let mut target = OsString::from("file:");
+        target.push(path);
+        self.run(&target, feed).map(drop)
+    }
+
+    fn run(&self, target: &OsStr, feed: impl FnOnce(&mut Feed<'_>) -> Result<()> + Send) -> Result<Vec<u8>> {
+        let mut child = self.spawn(target)?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (status, fed, out, message) = std::thread::scope(|scope| {
             let fed = scope.spawn(move || match stdin {
@@ -66,7 +85,7 @@ impl Job<'_> {
         }
     }
 
-    fn spawn(&self) -> Result<Child> {
+    fn spawn(&self, target: &OsStr) -> Result<Child> {
         let Some(tool) = self.tool else {
             return Err(
                 Error::new(ErrorKind::MissingTool, "ffmpeg is needed to encode sound").in_format(self.id)
@@ -77,7 +96,7 @@ impl Job<'_> {
             .args(["-ar", &self.rate.to_string(), "-ac", &self.channels.to_string(), "-i", "pipe:0"])
             .args(["-map_metadata", "-1", "-bitexact"])
             .args(self.arguments)
-            .arg("pipe:1")
+            .arg(target)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

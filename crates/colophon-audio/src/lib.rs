@@ -13,6 +13,7 @@ mod ffmpeg;
 pub mod flac;
 mod inaudible;
 mod loudness;
+pub mod m4a;
 pub mod mp3;
 mod observe;
 pub mod ogg;
@@ -27,4 +28,4 @@ pub mod wav;
 
 /// The formats of this crate.
 pub static FORMATS: &[&dyn Format] =
-    &[&wav::FORMAT, &flac::FORMAT, &mp3::FORMAT, &ogg::VORBIS, &ogg::OPUS, &aiff::FORMAT];
+    &[&wav::FORMAT, &flac::FORMAT, &mp3::FORMAT, &ogg::VORBIS, &ogg::OPUS, &aiff::FORMAT, &m4a::FORMAT];
