@@ -225,6 +225,10 @@ fn revocation(
         .and_then(Value::as_array)
         .and_then(|list| list.first())
         .and_then(Value::as_bytes);
+    if stapled.is_none() {
+        // Nothing is stapled, and nothing is asked over a network.
+        j.status.informational.push("signingCredential.ocsp.skipped".to_owned());
+    }
     let Some(issuer) = issuer else {
         if stapled.is_some() {
             j.status.informational.push("signingCredential.ocsp.unknown".to_owned());
