@@ -2,6 +2,7 @@
 
 use super::demodulate::Demodulator;
 use super::embed::MIN_SIDE;
+use super::evidence::THRESHOLD;
 use super::pixels::Pixels;
 use super::plane::{Plane, Working, reduce};
 use super::registered::Registered;
@@ -13,8 +14,6 @@ use colophon_signal::fft2::SizeError;
 use colophon_signal::key::MarkKey;
 use std::sync::OnceLock;
 
-/// A word counts when the bound on the chance of a false one, over all words and search steps, is below 10 to this.
-pub(crate) const THRESHOLD: f64 = -12.0;
 /// The reader works on pictures reduced to this geometric mean of the sides and this longer side.
 const WORKING_SIDE: f64 = 720.0;
 const WORKING_LENGTH: f64 = 1000.0;
@@ -89,8 +88,8 @@ pub struct Detection {
     pub found: bool,
     /// Its payload; `None` unless `found`.
     pub payload: Option<u64>,
-    /// Strength of the best word: cosine fit in deviations. About 10 to 13 where nothing is there, since the best of
-    /// 2^64 words always fits a little.
+    /// Strength of the best word: its sum in deviations of that sum on unmarked pictures. Up to about 10 where nothing is
+    /// there, since the best of 2^64 words always fits a little; at most about 30.
     pub z: f64,
     /// Upper bound, as log10, of the chance that an unmarked picture gives a word this good. 0 if no word was read.
     pub log10_p: f64,
@@ -136,12 +135,13 @@ impl Reader {
         };
         let working = reduce(pixels, width, height, true);
         let mut result = Detection::NOTHING;
-        if let Some(reading) = self.registered.read(&working.luma, &self.schedule) {
+        let soft = self.registered.soft(&working.luma, &self.schedule);
+        if let Some(reading) = self.registered.read(&soft, &self.schedule) {
             result.offer(reading.payload, reading.z, reading.log10_p, Layer::Registered);
         }
         if !result.found {
             // the sizes were checked, so transforms do not fail; if one did, the lattice stays unread
-            if let Ok(mut lattice) = LatticeReading::new(self, working) {
+            if let Ok(mut lattice) = LatticeReading::new(self, working, soft) {
                 let _ = lattice.run(options.effort, &mut result);
             }
         }
@@ -189,11 +189,13 @@ struct LatticeReading<'a> {
     chroma: Option<Spectrum>,
     map: PeakMap,
     scale: (f64, f64),
+    /// The registered layer's coded bits.
+    registered: Vec<f32>,
 }
 
 impl<'a> LatticeReading<'a> {
     #[expect(clippy::needless_pass_by_value, reason = "the working copy is not needed afterwards")]
-    fn new(reader: &'a Reader, working: Working) -> Result<Self, SizeError> {
+    fn new(reader: &'a Reader, working: Working, registered: Vec<f32>) -> Result<Self, SizeError> {
         let (width, height) = (working.luma.width, working.luma.height);
         let sides = (side(width).ok_or(SizeError)?, side(height).ok_or(SizeError)?);
         let centre = ((width - 1) as f64 / 2.0, (height - 1) as f64 / 2.0);
@@ -220,7 +222,7 @@ impl<'a> LatticeReading<'a> {
         if let Some(chroma) = &chroma {
             map.add(&chroma.map);
         }
-        Ok(Self { reader, luma, chroma, map, scale: working.scale })
+        Ok(Self { reader, luma, chroma, map, scale: working.scale, registered })
     }
 
     fn run(&mut self, effort: Effort, result: &mut Detection) -> Result<(), SizeError> {
@@ -228,28 +230,29 @@ impl<'a> LatticeReading<'a> {
         let mut search = Search::new(&self.map, &self.reader.schedule);
         let mut demodulator = Demodulator::new(&self.reader.schedule)?;
         let spectra: Vec<&Spectrum> = std::iter::once(&self.luma).chain(&self.chroma).collect();
-        let mut attempt = |candidates: Vec<Candidate>,
-                           search: &Search<'_>,
-                           take: usize,
-                           result: &mut Detection| {
-            let mut refined: Vec<Candidate> =
-                candidates.into_iter().map(|c| search.refine(c, &[0.004, 0.002, 0.001, 0.0005])).collect();
-            refined.sort_by(|a, b| b.score.total_cmp(&a.score));
-            for candidate in refined.into_iter().take(take) {
-                if let Some(reading) = demodulator.read(&spectra, candidate.matrix)? {
-                    let layer = Layer::Lattice(geometry(candidate.matrix, self.scale));
-                    result.offer(reading.payload, reading.z, reading.log10_p, layer);
-                    if result.found {
-                        break;
+        let mut attempt =
+            |candidates: Vec<Candidate>, search: &Search<'_>, take: usize, result: &mut Detection| {
+                let mut refined: Vec<Candidate> = candidates
+                    .into_iter()
+                    .map(|c| search.refine(search.reshaped(c), &[0.004, 0.002, 0.001, 0.0005]))
+                    .collect();
+                refined.sort_by(|a, b| b.score.total_cmp(&a.score));
+                for candidate in refined.into_iter().take(take) {
+                    let upright = upright(candidate.matrix).then_some(&self.registered[..]);
+                    if let Some(reading) = demodulator.read(&spectra, candidate.matrix, upright)? {
+                        let layer = Layer::Lattice(geometry(candidate.matrix, self.scale));
+                        result.offer(reading.payload, reading.z, reading.log10_p, layer);
+                        if result.found {
+                            break;
+                        }
                     }
                 }
-            }
-            Ok::<(), SizeError>(())
-        };
-        let straight = search.similar(templates, false, 8)?;
+                Ok::<(), SizeError>(())
+            };
+        let straight = search.similar(templates, false, 12)?;
         attempt(straight, &search, 3, result)?;
         if !result.found {
-            let mirrored = search.similar(templates, true, 6)?;
+            let mirrored = search.similar(templates, true, 8)?;
             attempt(mirrored, &search, 2, result)?;
         }
         if !result.found {
@@ -259,6 +262,12 @@ impl<'a> LatticeReading<'a> {
         let _ = effort;
         Ok(())
     }
+}
+
+/// Whether a matrix may belong to a picture that still shows its whole frame.
+fn upright(matrix: Matrix) -> bool {
+    let [[a, b], [c, d]] = matrix;
+    a > 0.0 && d > 0.0 && b.abs() < 0.02 * a && c.abs() < 0.02 * d
 }
 
 /// What a matrix in working pixels says about the picture.

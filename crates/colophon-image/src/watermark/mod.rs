@@ -32,6 +32,7 @@
 mod demodulate;
 mod detect;
 mod embed;
+mod evidence;
 mod mask;
 mod pixels;
 mod plane;

@@ -4,10 +4,10 @@
 //! compensation) takes no harm from the picture itself, so a layer far weaker than the lattice survives whatever keeps
 //! the frame: resizing, aspect change, compression, blur, denoising. Any crop or turn ends it; those are the lattice's part.
 
+use super::evidence::Reading;
 use super::plane::{Plane, Reducer};
-use super::schedule::{CODED, Schedule};
-use colophon_signal::stats::log10_union;
-use std::f64::consts::{LN_10, PI, TAU};
+use super::schedule::{CODED, Cosine, Schedule};
+use std::f64::consts::{PI, TAU};
 
 /// Side of the square the frame is resampled to.
 pub(crate) const SIDE: usize = 256;
@@ -17,23 +17,12 @@ const AXIS: usize = 29;
 const STEP: f64 = 32.0;
 /// Share of the way to the quantiser point that is gone (distortion compensation).
 const PULL: f64 = 0.85;
-/// Payload words and the reader's hypotheses, as a power of two, for the union bound.
-const LOG2_TRIALS: f64 = 64.0 + 6.0;
 
 /// The cosine transform of one axis.
 #[derive(Debug)]
 pub(crate) struct Registered {
     /// `basis[u * SIDE + x]`.
     basis: Vec<f32>,
-}
-
-/// A reading of the layer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading {
-    pub(crate) payload: u64,
-    pub(crate) z: f64,
-    /// Upper bound of the chance that an unmarked picture reads this well.
-    pub(crate) log10_p: f64,
 }
 
 impl Registered {
@@ -59,27 +48,23 @@ impl Registered {
         self.inverse(&change)
     }
 
-    /// Reads the layer from luma of any size.
-    pub(crate) fn read(&self, luma: &Plane, schedule: &Schedule) -> Option<Reading> {
+    /// What the layer in luma of any size says about every coded bit: 1 for a clear 0, -1 for a clear 1.
+    pub(crate) fn soft(&self, luma: &Plane, schedule: &Schedule) -> Vec<f32> {
         let coefficients = self.transform(&square(luma));
-        let soft: Vec<f32> = schedule
-            .cosines
-            .iter()
-            .map(|cosine| {
-                let steps = f64::from(coefficients[cosine.v * AXIS + cosine.u]) / STEP;
-                (TAU * (steps - f64::from(cosine.dither))).cos() as f32
-            })
-            .collect();
-        let score = |word: &[f32]| -> f64 {
-            let sum: f64 = word.iter().zip(&soft).map(|(&w, &s)| f64::from(w * s)).sum();
-            sum / (CODED as f64 / 2.0).sqrt()
+        let bit = |cosine: &Cosine| {
+            let steps = f64::from(coefficients[cosine.v * AXIS + cosine.u]) / STEP;
+            (TAU * (steps - f64::from(cosine.dither))).cos() as f32
         };
-        let words = schedule.decode(&soft).into_iter().map(|(payload, word)| (payload, score(&word)));
-        let (payload, z) = words.max_by(|a, b| a.1.total_cmp(&b.1))?;
-        // keyed dither makes each phase uniform on an unmarked picture, so each term is the cosine of a uniform angle:
-        // its moment generating function I0(t) is below exp(t^2 / 4), hence Chernoff's bound exp(-z^2 / 2)
-        let log10_p = log10_union(-0.5 * z.max(0.0).powi(2) / LN_10, LOG2_TRIALS);
-        Some(Reading { payload, z, log10_p })
+        schedule.cosines.iter().map(bit).collect()
+    }
+
+    /// Decodes what [`soft`](Self::soft) returned. Dither makes every phase uniform on an unmarked picture.
+    pub(crate) fn read(&self, soft: &[f32], schedule: &Schedule) -> Option<Reading> {
+        let judge = |(payload, word): (u64, Vec<f32>)| {
+            let sum: f64 = word.iter().zip(soft).map(|(&w, &s)| f64::from(w * s)).sum();
+            Reading::of_phases(payload, sum, &[1.0; CODED])
+        };
+        schedule.decode(soft).into_iter().map(judge).min_by(|a, b| a.log10_p.total_cmp(&b.log10_p))
     }
 
     fn transform(&self, square: &Plane) -> Vec<f32> {
@@ -151,7 +136,7 @@ mod tests {
         let mut frame = scene(SIDE, SIDE);
         let change = layer.write(&frame, &schedule, 0x0123_4567_89ab_cdef);
         frame.data.iter_mut().zip(&change.data).for_each(|(f, c)| *f += c);
-        let reading = layer.read(&frame, &schedule).unwrap();
+        let reading = layer.read(&layer.soft(&frame, &schedule), &schedule).unwrap();
         assert_eq!(reading.payload, 0x0123_4567_89ab_cdef);
         assert!(reading.log10_p < -40.0, "{reading:?}");
         // the change stays near 52 dB
@@ -164,7 +149,7 @@ mod tests {
         let layer = Registered::new();
         let schedule = Schedule::new(&MarkKey::from_secret(b"other").unwrap());
         let mut frame = scene(SIDE, SIDE);
-        let reads = |f: &Plane| layer.read(f, &schedule).map_or(0.0, |r| r.log10_p);
+        let reads = |f: &Plane| layer.read(&layer.soft(f, &schedule), &schedule).map_or(0.0, |r| r.log10_p);
         assert!(reads(&frame) > -3.0);
         let change = layer.write(&frame, &Schedule::new(&MarkKey::public()), 7);
         frame.data.iter_mut().zip(&change.data).for_each(|(f, c)| *f += c);

@@ -15,6 +15,11 @@ const RADIUS_LEN: usize = 864;
 const PERIODS: (f64, f64) = (36.0, 430.0);
 /// Radius of the innermost lattice points.
 const INNER: f64 = 4.0;
+/// Steps, each way, and step of the stretches and turns tried for each axis of the lattice about a candidate.
+const SWINGS: i32 = 7;
+const SWING: f64 = 0.007;
+/// Largest distance from an axis, in lattice units, of the points its direction is judged by.
+const NEAR_AXIS: f32 = 3.0;
 /// Step, start and length of the logarithmic axes of the aspect search, and its range of aspects.
 const ASPECT_STEP: f64 = 0.008;
 const ASPECT_START: f64 = 0.0045;
@@ -162,29 +167,50 @@ impl<'a> Search<'a> {
     }
 
     /// Climbs to a local maximum of the summed map, in scale, rotation, aspect and shear.
-    pub(crate) fn refine(&self, mut candidate: Candidate, steps: &[f64]) -> Candidate {
-        const MOVES: [Matrix; 4] = [
-            [[1.0, 0.0], [0.0, 1.0]],
-            [[0.0, -1.0], [1.0, 0.0]],
-            [[1.0, 0.0], [0.0, -1.0]],
-            [[0.0, 1.0], [1.0, 0.0]],
-        ];
-        for &step in steps {
-            for _ in 0..6 {
-                let before = candidate.score;
-                for direction in MOVES {
-                    let tries = [step, -step].map(|s| self.candidate(moved(candidate.matrix, direction, s)));
-                    let best = if tries[0].score >= tries[1].score { tries[0] } else { tries[1] };
-                    if best.score > candidate.score {
-                        candidate = best;
-                    }
-                }
-                if candidate.score <= before {
-                    break;
+    pub(crate) fn refine(&self, candidate: Candidate, steps: &[f64]) -> Candidate {
+        self.candidate(climb(candidate.matrix, steps, |matrix| self.candidate(matrix).score))
+    }
+
+    /// A candidate with both axes of the lattice turned and stretched on their own until the points near each axis lie
+    /// best: the start of a climb that would otherwise begin beyond the width of the peaks, as under shear.
+    pub(crate) fn reshaped(&self, candidate: Candidate) -> Candidate {
+        let [[a, b], [c, d]] = candidate.matrix;
+        let along_x = self.swung((a, c), (b, d), |&(x, y)| (x, y));
+        let along_y = self.swung((b, d), (a, c), |&(x, y)| (y, x));
+        let mut best = candidate;
+        for (x, y) in [(along_x, along_y), (along_x, (b, d)), ((a, c), along_y)] {
+            let tried = self.candidate([[x.0, y.0], [x.1, y.1]]);
+            if tried.score > best.score {
+                best = tried;
+            }
+        }
+        best
+    }
+
+    /// The axis near `axis` under which the points close to it have the largest sum. `split` gives a point's coordinates
+    /// along the axis and along the `other` one.
+    fn swung(
+        &self,
+        axis: (f64, f64),
+        other: (f64, f64),
+        split: impl Fn(&(f32, f32)) -> (f32, f32),
+    ) -> (f64, f64) {
+        let near: Vec<(f32, f32)> =
+            self.points.iter().map(split).filter(|p| p.1.abs() <= NEAR_AXIS).collect();
+        let (u, v) = (other.0 as f32, other.1 as f32);
+        let mut best = (f32::MIN, axis);
+        for i in -SWINGS..=SWINGS {
+            for j in -SWINGS..=SWINGS {
+                let (stretch, turn) = (1.0 + f64::from(i) * SWING, f64::from(j) * SWING);
+                let tried = (axis.0 * stretch - axis.1 * turn, axis.1 * stretch + axis.0 * turn);
+                let (p, q) = (tried.0 as f32, tried.1 as f32);
+                let sum = near.iter().map(|&(x, y)| self.map.at(x * p + y * u, x * q + y * v)).sum::<f32>();
+                if sum > best.0 {
+                    best = (sum, tried);
                 }
             }
         }
-        candidate
+        best.1
     }
 
     fn candidate(&self, matrix: Matrix) -> Candidate {
@@ -210,6 +236,34 @@ impl<'a> Search<'a> {
         fft.forward(&image, RADIUS_LEN, &mut spectrum)?;
         Ok((fft, spectrum))
     }
+}
+
+/// Climbs from `matrix` to a local maximum of `score`, in scale, rotation, aspect and shear, with shrinking steps.
+pub(crate) fn climb(mut matrix: Matrix, steps: &[f64], score: impl Fn(Matrix) -> f64) -> Matrix {
+    const MOVES: [Matrix; 4] = [
+        [[1.0, 0.0], [0.0, 1.0]],
+        [[0.0, -1.0], [1.0, 0.0]],
+        [[1.0, 0.0], [0.0, -1.0]],
+        [[0.0, 1.0], [1.0, 0.0]],
+    ];
+    let mut top = score(matrix);
+    for &step in steps {
+        for _ in 0..6 {
+            let before = top;
+            for direction in MOVES {
+                let [up, down] = [step, -step].map(|s| moved(matrix, direction, s));
+                let (plus, minus) = (score(up), score(down));
+                let (best, value) = if plus >= minus { (up, plus) } else { (down, minus) };
+                if value > top {
+                    (matrix, top) = (best, value);
+                }
+            }
+            if top <= before {
+                break;
+            }
+        }
+    }
+    matrix
 }
 
 /// `(1 + step * direction) * matrix`.
