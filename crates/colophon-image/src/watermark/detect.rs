@@ -22,13 +22,18 @@ const SMALLEST: usize = 64;
 /// Geometric mean of the sides up to which chroma is read at full working size; above, at half.
 const CHROMA_SIDE: f64 = 400.0;
 
+/// Stretches of x against y, square roots of the change of aspect, tried together with rotation. Steps of a tenth, as far
+/// apart as a candidate can be reshaped.
+const STRETCHES: [f64; 6] = [1.05, 0.95, 1.10, 0.91, 1.15, 0.87];
+
 /// How hard to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Effort {
     /// Every change that keeps straight angles, and small shears.
     #[default]
     Default,
-    /// Also rotation together with a change of aspect, and strong perspective: several times slower when nothing is there.
+    /// Also rotation together with a change of aspect by up to a third, in either order but not of a mirror image: several
+    /// times slower when nothing is there.
     Deep,
 }
 
@@ -152,7 +157,7 @@ impl Reader {
     }
 
     fn templates(&self) -> Result<&Templates, SizeError> {
-        self.templates.get_or_init(|| Templates::new(&self.schedule)).as_ref().map_err(|&e| e)
+        self.templates.get_or_init(|| Templates::new(&self.schedule, 1.0)).as_ref().map_err(|&e| e)
     }
 }
 
@@ -259,7 +264,14 @@ impl<'a> LatticeReading<'a> {
             let stretched = search.stretched(&self.reader.schedule, 5)?;
             attempt(stretched, &search, 2, result)?;
         }
-        let _ = effort;
+        if effort == Effort::Deep {
+            for (stretch, before) in STRETCHES.into_iter().flat_map(|s| [(s, false), (s, true)]) {
+                if !result.found {
+                    let skewed = search.skewed(&self.reader.schedule, stretch, before, 5)?;
+                    attempt(skewed, &search, 1, result)?;
+                }
+            }
+        }
         Ok(())
     }
 }

@@ -132,3 +132,85 @@ fn quarter_plane() -> Vec<(usize, usize)> {
     let rows = (0..=high).flat_map(|v| (0..=high).map(move |u| (u, v)));
     rows.filter(|&(u, v)| (low * low..=high * high).contains(&(u * u + v * v))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a second implementation has to reproduce: the draws of the public key and of the secret `studio`.
+    #[test]
+    fn the_key_schedule_matches_the_committed_vectors() {
+        for (key, points, phases, order, cosines, dither) in [
+            (MarkKey::public(), PUBLIC.0, PUBLIC.1, PUBLIC.2, PUBLIC.3, PUBLIC.4),
+            (MarkKey::from_secret(b"studio").unwrap(), STUDIO.0, STUDIO.1, STUDIO.2, STUDIO.3, STUDIO.4),
+        ] {
+            let schedule = Schedule::new(&key);
+            let place = |p: &Point| (p.kx, p.ky);
+            assert_eq!(schedule.points.iter().take(6).map(place).collect::<Vec<_>>(), points);
+            for (point, phase) in schedule.points.iter().zip(phases) {
+                assert!((point.phase - phase).abs() < 1e-6, "{} is not {phase}", point.phase);
+            }
+            assert_eq!(schedule.order[..8], order);
+            let place = |c: &Cosine| (c.u, c.v);
+            assert_eq!(schedule.cosines.iter().take(6).map(place).collect::<Vec<_>>(), cosines);
+            for (cosine, want) in schedule.cosines.iter().zip(dither) {
+                assert!((cosine.dither - want).abs() < 1e-6, "{} is not {want}", cosine.dither);
+            }
+        }
+    }
+
+    /// The 480 coded bits, eight to a byte, first bit highest.
+    #[test]
+    fn the_code_word_matches_the_committed_vector() {
+        let schedule = Schedule::new(&MarkKey::public());
+        let coded = schedule.encode(0x0123_4567_89ab_cdef);
+        let byte = |bits: &[f32]| bits.iter().fold(0u8, |b, &s| b << 1 | u8::from(s < 0.0));
+        let hex: String = coded.chunks(8).map(|c| format!("{:02x}", byte(c))).collect();
+        assert_eq!(hex, CODE_WORD);
+    }
+
+    #[test]
+    fn a_noisy_code_word_gives_its_payload_first() {
+        let schedule = Schedule::new(&MarkKey::public());
+        let mut noise = MarkKey::public().stream("test/schedule");
+        let soft: Vec<f32> = schedule
+            .encode(0xfeed_0000_dead_beef)
+            .into_iter()
+            .map(|bit| bit + 5.0 * (noise.unit_f64() as f32 - 0.5))
+            .collect();
+        assert_eq!(schedule.decode(&soft)[0].0, 0xfeed_0000_dead_beef);
+        assert!(schedule.decode(&soft[1..]).is_empty());
+    }
+
+    #[test]
+    fn no_point_or_cosine_is_used_twice() {
+        let schedule = Schedule::new(&MarkKey::public());
+        let mut points: Vec<(i32, i32)> = schedule.points.iter().map(|p| (p.kx, p.ky)).collect();
+        points.extend(points.clone().iter().map(|&(x, y)| (-x, -y)));
+        points.sort_unstable();
+        points.dedup();
+        assert_eq!(points.len(), 2 * POINTS);
+        let mut cosines: Vec<(usize, usize)> = schedule.cosines.iter().map(|c| (c.u, c.v)).collect();
+        cosines.sort_unstable();
+        cosines.dedup();
+        assert_eq!(cosines.len(), CODED);
+    }
+
+    type Draws = ([(i32, i32); 6], [f64; 3], [usize; 8], [(usize, usize); 6], [f32; 3]);
+    const PUBLIC: Draws = (
+        [(-4, 14), (2, 22), (18, 0), (9, 16), (-6, 15), (9, 18)],
+        [4.313937841, 6.068219855, 3.444674922],
+        [317, 61, 473, 52, 325, 447, 321, 119],
+        [(7, 26), (2, 25), (1, 11), (21, 14), (17, 1), (16, 0)],
+        [0.6775013, 0.9378332, 0.8752404],
+    );
+    const STUDIO: Draws = (
+        [(10, 9), (18, 13), (12, 20), (4, 10), (7, 5), (16, 3)],
+        [3.554935980, 1.697868286, 1.339510663],
+        [130, 236, 30, 133, 241, 247, 435, 309],
+        [(0, 21), (26, 4), (13, 9), (13, 7), (3, 23), (7, 19)],
+        [0.4881335, 0.7542958, 0.2499312],
+    );
+    const CODE_WORD: &str = "f0492fe3313948b86d90dee3eb73a7300c4ca0856da16fdc26710f04a79e\
+                             a1845efc912f873c6b5c4380cccaa1cd2010b68d6b41177e4481b45a382a";
+}

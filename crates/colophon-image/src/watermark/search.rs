@@ -47,12 +47,13 @@ pub(crate) struct Templates {
 }
 
 impl Templates {
-    pub(crate) fn new(schedule: &Schedule) -> Result<Self, SizeError> {
+    /// Templates of the lattice with its x axis stretched by `stretch` and its y axis shrunk by as much.
+    pub(crate) fn new(schedule: &Schedule, stretch: f64) -> Result<Self, SizeError> {
         let mut fft = RealFft2::new(RADIUS_LEN, ANGLES)?;
         let mut transformed = |mirror: f64| -> Result<Vec<Complex32>, SizeError> {
             let mut image = vec![0f32; RADIUS_LEN * ANGLES];
             for point in &schedule.points {
-                let (x, y) = (mirror * f64::from(point.kx), f64::from(point.ky));
+                let (x, y) = (mirror * stretch * f64::from(point.kx), f64::from(point.ky) / stretch);
                 let turn = (y.atan2(x) / std::f64::consts::PI).rem_euclid(1.0) * ANGLES as f64;
                 let radius = (x.hypot(y) / INNER).ln() / RADIUS_STEP;
                 splat(&mut image, turn, radius);
@@ -100,25 +101,31 @@ impl<'a> Search<'a> {
     ) -> Result<Vec<Candidate>, SizeError> {
         let template = &templates.polar[usize::from(mirrored)];
         if self.polar.is_none() {
-            self.polar = Some(self.transform_polar()?);
+            self.polar = Some(self.transform_polar(1.0)?);
         }
         let Some((fft, spectrum)) = &mut self.polar else { return Ok(Vec::new()) };
-        let mut product: Vec<Complex32> = spectrum.iter().zip(template).map(|(a, b)| a * b.conj()).collect();
-        let mut correlation = vec![0f32; RADIUS_LEN * ANGLES];
-        fft.inverse(&mut product, &mut correlation, RADIUS_LEN)?;
-        // radius shift s means that the innermost points lie at RADII.0 * exp(s * RADIUS_STEP) = INNER / period
-        let shift = |period: f64| (INNER / period / RADII.0).ln() / RADIUS_STEP;
-        let (first, last) = (shift(PERIODS.1).max(0.0) as usize, shift(PERIODS.0) as usize);
-        let grid = Grid { width: RADIUS_LEN, height: ANGLES, columns: first..last + 1, circular: true };
-        let peaks = grid.peaks(&mut correlation, count, |_, _| true);
-        let matrix = |(turn, radius): (f64, f64)| -> Matrix {
-            let angle = turn * std::f64::consts::PI / ANGLES as f64;
-            let scale = RADII.0 * (radius * RADIUS_STEP).exp() / INNER;
-            let (sin, cos) = angle.sin_cos();
-            let flip = if mirrored { -1.0 } else { 1.0 };
-            [[cos * scale * flip, -sin * scale], [sin * scale * flip, cos * scale]]
+        let matrices = matches(fft, spectrum, template, mirrored, count)?;
+        Ok(matrices.into_iter().map(|m| self.candidate(m)).collect())
+    }
+
+    /// Rotation together with a change of aspect by `stretch` squared: of the picture after it was turned, or, with `before`,
+    /// of the picture that was then turned. Clearest first.
+    pub(crate) fn skewed(
+        &self,
+        schedule: &Schedule,
+        stretch: f64,
+        before: bool,
+        count: usize,
+    ) -> Result<Vec<Candidate>, SizeError> {
+        let (on_lattice, on_picture) = if before { (stretch, 1.0) } else { (1.0, stretch) };
+        let templates = Templates::new(schedule, on_lattice)?;
+        let (mut fft, spectrum) = self.transform_polar(on_picture)?;
+        let matrices = matches(&mut fft, &spectrum, &templates.polar[0], false, count)?;
+        let whole = |[[a, b], [c, d]]: Matrix| {
+            let (x, y) = (on_picture * on_lattice, on_picture / on_lattice);
+            [[a * x, b * y], [c / y, d / x]]
         };
-        Ok(peaks.into_iter().map(|peak| self.candidate(matrix(peak))).collect())
+        Ok(matrices.into_iter().map(|m| self.candidate(whole(m))).collect())
     }
 
     /// Independent scales along x and y without rotation, clearest first.
@@ -219,7 +226,8 @@ impl<'a> Search<'a> {
         Candidate { matrix, score: f64::from(sum) }
     }
 
-    fn transform_polar(&self) -> Result<(RealFft2, Vec<Complex32>), SizeError> {
+    /// The map on angle and radius, read with x stretched by `stretch` and y shrunk by as much, transformed.
+    fn transform_polar(&self, stretch: f64) -> Result<(RealFft2, Vec<Complex32>), SizeError> {
         let mut fft = RealFft2::new(RADIUS_LEN, ANGLES)?;
         let inside = ((RADII.1 / RADII.0).ln() / RADIUS_STEP) as usize;
         let radii: Vec<f32> =
@@ -227,7 +235,7 @@ impl<'a> Search<'a> {
         let mut image = vec![0f32; RADIUS_LEN * ANGLES];
         for (t, line) in image.chunks_exact_mut(RADIUS_LEN).enumerate() {
             let (sin, cos) = (t as f64 * std::f64::consts::PI / ANGLES as f64).sin_cos();
-            let (sin, cos) = (sin as f32, cos as f32);
+            let (sin, cos) = ((sin / stretch) as f32, (cos * stretch) as f32);
             for (value, &r) in line.iter_mut().zip(&radii) {
                 *value = self.map.at(r * cos, r * sin);
             }
@@ -236,6 +244,32 @@ impl<'a> Search<'a> {
         fft.forward(&image, RADIUS_LEN, &mut spectrum)?;
         Ok((fft, spectrum))
     }
+}
+
+/// Turns and scales at which a transformed template lies on a transformed map, clearest first.
+fn matches(
+    fft: &mut RealFft2,
+    spectrum: &[Complex32],
+    template: &[Complex32],
+    mirrored: bool,
+    count: usize,
+) -> Result<Vec<Matrix>, SizeError> {
+    let mut product: Vec<Complex32> = spectrum.iter().zip(template).map(|(a, b)| a * b.conj()).collect();
+    let mut correlation = vec![0f32; RADIUS_LEN * ANGLES];
+    fft.inverse(&mut product, &mut correlation, RADIUS_LEN)?;
+    // radius shift s means that the innermost points lie at RADII.0 * exp(s * RADIUS_STEP) = INNER / period
+    let shift = |period: f64| (INNER / period / RADII.0).ln() / RADIUS_STEP;
+    let (first, last) = (shift(PERIODS.1).max(0.0) as usize, shift(PERIODS.0) as usize);
+    let grid = Grid { width: RADIUS_LEN, height: ANGLES, columns: first..last + 1, circular: true };
+    let peaks = grid.peaks(&mut correlation, count, |_, _| true);
+    let matrix = |(turn, radius): (f64, f64)| -> Matrix {
+        let angle = turn * std::f64::consts::PI / ANGLES as f64;
+        let scale = RADII.0 * (radius * RADIUS_STEP).exp() / INNER;
+        let (sin, cos) = angle.sin_cos();
+        let flip = if mirrored { -1.0 } else { 1.0 };
+        [[cos * scale * flip, -sin * scale], [sin * scale * flip, cos * scale]]
+    };
+    Ok(peaks.into_iter().map(matrix).collect())
 }
 
 /// Climbs from `matrix` to a local maximum of `score`, in scale, rotation, aspect and shear, with shrinking steps.
