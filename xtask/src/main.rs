@@ -129,6 +129,7 @@ fn formats() -> String {
         let i = f.info();
         let signal = match i.signal {
             SignalSupport::Render => "written and read",
+            SignalSupport::Label => "label only",
             SignalSupport::Observe => "read",
             SignalSupport::None => "no",
         };

@@ -8,12 +8,15 @@
 pub mod bmff;
 pub mod exif;
 pub mod flac;
+pub mod gif;
+pub mod heif;
 pub mod id3;
 pub mod iff;
 pub mod jpeg;
 pub mod ogg;
 pub mod png;
 pub mod riff;
+pub mod svg;
 pub mod tiff;
 pub mod vorbis_comment;
 pub mod webp;

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use colophon_core::{Error, Limits, Result, Source};
 
+pub mod edit;
+
 const FORMAT: &str = "tiff";
 /// Most directories that are followed in one file.
 const MAX_DIRECTORIES: usize = 4096;

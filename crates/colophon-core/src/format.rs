@@ -70,8 +70,17 @@ pub enum SignalSupport {
     None,
     /// Labels and watermarks can be looked for, not written.
     Observe,
+    /// Labels can be written and looked for, watermarks not written.
+    Label,
     /// Labels and watermarks can be written and looked for.
     Render,
+}
+
+impl SignalSupport {
+    /// Labels can be written.
+    pub fn takes_label(self) -> bool {
+        matches!(self, Self::Label | Self::Render)
+    }
 }
 
 /// How the text of a hard binding is normalised before hashing.
@@ -257,7 +266,7 @@ pub trait Format: Send + Sync {
     /// metadata over, and says what was placed.
     ///
     /// # Errors
-    /// `Unsupported` where [`FormatInfo::signal`] is not `Render`; decoder and encoder errors; `Policy` when a label
+    /// `Unsupported` where [`FormatInfo::signal`] does not allow it; decoder and encoder errors; `Policy` when a label
     /// cannot meet its rule.
     fn render(
         &self,

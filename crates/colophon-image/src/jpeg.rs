@@ -153,7 +153,7 @@ impl Format for Jpeg {
         queries: &[Query<'_>],
         cx: &RenderCx<'_>,
     ) -> Result<Vec<Observation>> {
-        observe::observe(ID, queries, || {
+        observe::observe(ID, queries, cx, || {
             let file = jpeg::walk(source, cx.limits)?;
             let orientation = orientation(source, &file, cx.limits)?;
             Ok(decode::decode(source, &file, cx.limits)?.0.shown(orientation))

@@ -1,9 +1,12 @@
 //! Labels and watermarks looked for in a decoded picture.
 
-use colophon_core::{Confidence, ErrorKind, Observation, Query, Result, State, WatermarkEvidence, Why};
+use colophon_core::{
+    Confidence, ErrorKind, Observation, Query, RenderCx, Result, State, WatermarkEvidence, Why,
+};
 
 use crate::apply::{key, key_name};
 use crate::label;
+use crate::ocr;
 use crate::raster::Raster;
 use crate::watermark::{DetectOptions, Detection, Layer, NotChecked, Reader, SCHEME};
 
@@ -18,9 +21,15 @@ const THRESHOLD: f64 = 8.0;
 pub(crate) fn observe(
     id: &'static str,
     queries: &[Query<'_>],
+    cx: &RenderCx<'_>,
     decode: impl FnOnce() -> Result<Raster>,
 ) -> Result<Vec<Observation>> {
-    let asks = |q: &Query<'_>| matches!(q, Query::Label(Some(_)) | Query::Watermark(_));
+    let reads = cx.tools.tesseract.is_some();
+    let asks = |q: &Query<'_>| match q {
+        Query::Label(None) => reads,
+        Query::Label(Some(_)) | Query::Watermark(_) => true,
+        _ => false,
+    };
     if !queries.iter().any(asks) {
         return Ok(queries.iter().map(|q| unanswered(q, Why::NoRecord)).collect());
     }
@@ -39,6 +48,11 @@ pub(crate) fn observe(
             Query::Label(Some(record)) => {
                 let luma = luma.get_or_insert_with(|| raster.luma());
                 Ok(label::check(record, &raster, luma))
+            }
+            Query::Label(None) => {
+                let Some(tool) = &cx.tools.tesseract else { return Ok(unanswered(query, Why::NoRecord)) };
+                let luma = luma.get_or_insert_with(|| raster.luma());
+                Ok(ocr::look(tool, &raster, luma, cx.limits))
             }
             Query::Watermark(secret) => mark(id, &raster, *secret),
             other => Ok(unanswered(other, Why::NoRecord)),

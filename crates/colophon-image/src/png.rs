@@ -146,7 +146,7 @@ impl Format for Png {
         queries: &[Query<'_>],
         cx: &RenderCx<'_>,
     ) -> Result<Vec<Observation>> {
-        observe::observe(ID, queries, || {
+        observe::observe(ID, queries, cx, || {
             let file = png::walk(source, cx.limits)?;
             let orientation = orientation(source, &file, cx.limits)?;
             Ok(decode(source, &file, cx.limits)?.shown(orientation))

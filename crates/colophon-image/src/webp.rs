@@ -167,7 +167,7 @@ impl Format for Webp {
         queries: &[Query<'_>],
         cx: &RenderCx<'_>,
     ) -> Result<Vec<Observation>> {
-        observe::observe(ID, queries, || {
+        observe::observe(ID, queries, cx, || {
             let file = webp::walk(source, cx.limits)?;
             let orientation = orientation(source, &file, cx.limits)?;
             // Of an animation the first frame is looked at: marks are on every one.

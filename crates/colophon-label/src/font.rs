@@ -119,6 +119,16 @@ impl LabelFont {
         self.outlines.outline_glyph(glyph.with_scale_and_position(scale, point(left, baseline)))
     }
 
+    /// Units to the em.
+    pub(crate) fn units(&self) -> f32 {
+        self.units
+    }
+
+    /// Hands a glyph's outline over, in font units.
+    pub(crate) fn trace(&self, glyph: GlyphId, to: &mut dyn ttf_parser::OutlineBuilder) {
+        let _ = self.face.outline_glyph(ttf_parser::GlyphId(glyph.0), to);
+    }
+
     /// Every character that has a glyph.
     pub(crate) fn characters(&self) -> impl Iterator<Item = char> + '_ {
         let tables = self.face.tables().cmap.into_iter().flat_map(|c| c.subtables.into_iter());

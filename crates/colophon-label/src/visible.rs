@@ -12,6 +12,7 @@ mod outline;
 mod pill;
 mod plate;
 mod style;
+mod vector;
 
 use colophon_core::{
     Canvas, Error, ErrorKind, LabelAt, LabelLook, LabelRecord, PixelBox, Result, VisibleSpec,
@@ -21,6 +22,7 @@ pub use self::backdrop::Backdrop;
 pub use self::check::{LabelCheck, Luma, check};
 use self::layout::Setter;
 use self::style::{Arranged, Kind, Style};
+pub use self::vector::{Shape, vector};
 use crate::font::LabelFont;
 
 /// Share of the width above which a label in a corner wraps, and then shrinks towards its floor.

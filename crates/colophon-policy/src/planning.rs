@@ -119,7 +119,7 @@ pub fn plan(
             "a label below stands on a strip, which only a picture gets",
         ));
     }
-    if plan.label.is_some() && format.signal != SignalSupport::Render {
+    if plan.label.is_some() && !format.signal.takes_label() {
         let why = format!("a label cannot be placed into {}", format.name);
         if let Some(p) = required {
             breach(&mut plan, over, "no-label", format!("{why}, and profile {} requires one", p.id))?;

@@ -29,6 +29,7 @@ pub(super) fn run(as_json: bool) -> Exit {
         let media = format!("{:?}", i.media).to_lowercase();
         let signal = match i.signal {
             SignalSupport::Render => "written and read",
+            SignalSupport::Label => "label only",
             SignalSupport::Observe => "read",
             SignalSupport::None => "no",
         };

@@ -38,13 +38,6 @@ pub(super) fn decode(source: &dyn Source, file: &File, limits: &Limits) -> Resul
         let text = format!("coding SOF{} with {} bits is not decoded", frame.marker & 0xf, frame.precision);
         return Err(Error::unsupported(ID, text));
     }
-    // zune-jpeg 0.5 gives wrong pixels, and no error, for sequential pictures whose components have scans of their own.
-    let scans = file.segments.iter().filter(|s| s.marker == marker::SOS).count();
-    if frame.marker != 0xc2 && scans > 1 {
-        return Err(
-            Error::unsupported(ID, "a sequential picture in several scans is not decoded").at_place("SOS")
-        );
-    }
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     // A progressive picture is held as 16-bit coefficients while it is decoded.
     let bytes = frame.components.len() as u64 * if frame.marker == 0xc2 { 3 } else { 1 };
@@ -67,8 +60,14 @@ pub(super) fn decode(source: &dyn Source, file: &File, limits: &Limits) -> Resul
         (4, _) => (Transform::Cmyk { inverted: adobe(source, file)? }, ColorSpace::CMYK),
         (n, _) => return Err(Error::unsupported(ID, format!("a picture of {n} components is not decoded"))),
     };
-    decoder.set_options(options.jpeg_set_out_colorspace(output));
-    let mut samples = decoder.decode().map_err(failed)?;
+    // zune-jpeg 0.5 gives wrong pixels, and no error, for sequential pictures whose components have scans of their own.
+    let scans = file.segments.iter().filter(|s| s.marker == marker::SOS).count();
+    let mut samples = if frame.marker != 0xc2 && scans > 1 {
+        separate(picture, limits)?
+    } else {
+        decoder.set_options(options.jpeg_set_out_colorspace(output));
+        decoder.decode().map_err(failed)?
+    };
     let color = match transform {
         Transform::Grey => Color::Grey,
         Transform::Ycc | Transform::Rgb => Color::Rgb,
@@ -89,6 +88,20 @@ pub(super) fn decode(source: &dyn Source, file: &File, limits: &Limits) -> Resul
         return Err(Error::malformed(ID, "the decoder gave fewer pixels than the header announces"));
     }
     Ok((Raster { width, height, color, samples: Samples::U8(samples) }, transform))
+}
+
+/// A sequential picture in several scans, by the decoder that reads them: grey or colours.
+fn separate(picture: &[u8], limits: &Limits) -> Result<Vec<u8>> {
+    let bad = |e: jpeg_decoder::Error| Error::malformed(ID, "the pixels cannot be decoded").because(e);
+    let mut decoder = jpeg_decoder::Decoder::new(picture);
+    decoder.set_max_decoding_buffer_size(usize::try_from(limits.decoded_bytes).unwrap_or(usize::MAX));
+    decoder.read_info().map_err(bad)?;
+    match decoder.info().map(|i| i.pixel_format) {
+        Some(jpeg_decoder::PixelFormat::L8 | jpeg_decoder::PixelFormat::RGB24) => {
+            decoder.decode().map_err(bad)
+        }
+        _ => Err(Error::unsupported(ID, "inks in several scans are not decoded").at_place("SOS")),
+    }
 }
 
 /// Whether there is an Adobe segment: its writers store inks as light.

@@ -223,10 +223,19 @@ fn own_tables_of_the_source_still_give_one_scan_and_a_label_that_is_found() {
 }
 
 #[test]
-fn separate_scans_are_refused_instead_of_decoded_wrongly() {
+fn separate_scans_are_decoded_rightly_and_written_as_one() {
+    let one = file(PLAIN, 64, 48);
     let bytes = file(Kind { optimised: true, ..PLAIN }, 64, 48);
-    let e = decode::decode(&bytes.as_slice(), &walked(&bytes), &Limits::default()).unwrap_err();
-    assert!(e.to_string().contains("several scans"), "{e}");
+    let scans = |b: &[u8]| walked(b).segments.iter().filter(|s| s.marker == marker::SOS).count();
+    assert!(scans(&bytes) > 1);
+    let limits = Limits::default();
+    let raster = |b: &[u8]| decode::decode(&b, &walked(b), &limits).unwrap().0;
+    let (a, b) = (raster(&one).luma(), raster(&bytes).luma());
+    let far = a.iter().zip(&b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>() as f32 / a.len() as f32;
+    assert!(far < 2.0, "mean difference {far}");
+    let big = file(Kind { optimised: true, ..PLAIN }, 240, 160);
+    let (out, placed) = render(&big, &[label()]);
+    assert_eq!((scans(&out), state(&out, &record(&placed))), (1, State::Present));
 }
 
 #[test]

@@ -102,11 +102,16 @@ pub fn check(record: &LabelRecord, picture: &Luma<'_>) -> LabelCheck {
     let recorded_place =
         Map { sx: scale.0, sy: scale.1, ox: area.x as f32 * scale.0, oy: area.y as f32 * scale.1 };
     let mut best = label.refine(picture, recorded_place, false);
-    if best.score < THRESHOLD
+    let mut letters = (best.score >= THRESHOLD).then(|| glyphs::compare(&label, picture, &best));
+    // A copy of another size may have been cropped: then something else stands at the recorded place.
+    let copied = (picture.width, picture.height) != (canvas.width, canvas.height);
+    let unlike = letters.as_ref().is_none_or(|l| copied && l.verdict != Verdict::Same);
+    if unlike
         && let Some(found) = search::search(&label, picture, scale)
         && found.score > best.score
     {
         best = found;
+        letters = (best.score >= THRESHOLD).then(|| glyphs::compare(&label, picture, &best));
     }
     let (width, height) = (area.width as f32 * best.map.sx, area.height as f32 * best.map.sy);
     let seen = LabelCheck {
@@ -114,10 +119,7 @@ pub fn check(record: &LabelRecord, picture: &Luma<'_>) -> LabelCheck {
         found: (best.score >= THRESHOLD).then_some((best.map.ox, best.map.oy, width, height)),
         ..none
     };
-    if best.score < THRESHOLD {
-        return LabelCheck { state: State::Invalid, ..seen };
-    }
-    let letters = glyphs::compare(&label, picture, &best);
+    let Some(letters) = letters else { return LabelCheck { state: State::Invalid, ..seen } };
     let seen = LabelCheck { weakest: letters.weakest, step: letters.step, ..seen };
     if letters.step < VISIBLE_STEP {
         return LabelCheck { state: State::Invalid, ..seen };

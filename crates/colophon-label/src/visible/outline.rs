@@ -15,7 +15,7 @@ const SHADOW: (f32, f32) = (0.11, 0.34);
 /// Outlined type as straight-alpha RGBA.
 pub(super) fn paint(mask: &[u8], a: &Arranged, alpha: f32, dark: bool) -> Vec<u8> {
     let (ink, ring) = if dark { (plate::DARK, plate::LIGHT) } else { ([255.0; 3], plate::DARK) };
-    let width = (WIDTH.0 * a.em).max(WIDTH.1);
+    let width = width(a.em);
     let shadow = (SHADOW.0 * a.em).max(1.0);
     let far = distances(mask, a.width as usize);
     let mut out = Vec::with_capacity(mask.len() * 4);
@@ -32,6 +32,11 @@ pub(super) fn paint(mask: &[u8], a: &Arranged, alpha: f32, dark: bool) -> Vec<u8
         out.extend_from_slice(&layers.bytes());
     }
     out
+}
+
+/// Width of the outline in pixels.
+pub(super) fn width(em: f32) -> f32 {
+    (WIDTH.0 * em).max(WIDTH.1)
 }
 
 /// Distance of every pixel to the type, in pixels; pixels that are partly covered count as partly away.

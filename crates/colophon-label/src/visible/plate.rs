@@ -39,7 +39,7 @@ pub(super) fn size(block: &Block, x: f32, y: f32) -> (u32, u32) {
 /// Plate and type as straight-alpha RGBA.
 pub(super) fn paint(mask: &[u8], a: &Arranged, colors: &Paint) -> Vec<u8> {
     let (w, h) = (a.width as f32, a.height as f32);
-    let radius = (RADIUS * a.em).min(h / 2.0).min(w / 2.0);
+    let radius = radius(a.em, h, w);
     let line = line_width(a.em);
     let mut out = Vec::with_capacity(mask.len() * 4);
     let plain = pixel(colors, 1.0, 0.0, 0.0);
@@ -59,6 +59,11 @@ pub(super) fn paint(mask: &[u8], a: &Arranged, colors: &Paint) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Corner radius in pixels.
+pub(super) fn radius(em: f32, height: f32, width: f32) -> f32 {
+    (RADIUS * em).min(height / 2.0).min(width / 2.0)
 }
 
 /// Width of the hairline in pixels.

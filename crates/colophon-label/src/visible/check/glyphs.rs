@@ -13,8 +13,9 @@ use crate::visible::layout::{Glyph, is_cjk_letter};
 use crate::visible::outline;
 use crate::visible::style::Kind;
 
-/// Correlation from which a letter is the recorded one, unless another does better.
-const ENOUGH: f32 = 0.80;
+/// Correlation from which a letter is the recorded one, unless another does better: of Chinese, Japanese and Korean
+/// letters, of which the font has a few only, and of Latin ones, which are all compared.
+const ENOUGH: (f32, f32) = (0.80, 0.65);
 /// Correlation below which a letter is another one, or none.
 const TOO_LITTLE: f32 = 0.5;
 /// How much better another letter must do to be taken for what stands there.
@@ -62,9 +63,10 @@ pub(super) fn compare(label: &Label<'_>, picture: &Luma<'_>, fit: &Fit) -> Lette
             let best = alternatives(label.font, g)
                 .map(|id| spot.score(label, id, fit.blur, &seen).0)
                 .fold(0.0_f32, f32::max);
+            let enough = if is_cjk_letter(g.c) { ENOUGH.0 } else { ENOUGH.1 };
             match () {
                 () if best > score + BETTER => Verdict::Others,
-                () if score < ENOUGH => Verdict::Unclear,
+                () if score < enough => Verdict::Unclear,
                 () => Verdict::Same,
             }
         };

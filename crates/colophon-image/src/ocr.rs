@@ -1,0 +1,282 @@
+//! A label without a record, read by Tesseract as a child process.
+//!
+//! What it reads counts when it is the words of a label (GB 45438-2025, 5.2: an AI element and a generation element; EU
+//! Code of Practice, Section 2: the capitals AI with what was done). What it does not read proves nothing.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use colophon_core::{LabelEvidence, Limits, Observation, State, Why};
+use colophon_label::written;
+
+use crate::label::place;
+use crate::raster::Raster;
+
+/// Shortest side in pixels that a picture is brought to: a label of 5 % then has letters of 40 pixels.
+const WORKING_SIDE: f32 = 800.0;
+/// How far a small picture is enlarged.
+const MOST_ENLARGED: f32 = 3.0;
+/// Most seconds of one run.
+const SECONDS: u64 = 60;
+/// How often a running child is looked after.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Most bytes of an answer.
+const ANSWER: u64 = 4 << 20;
+/// Least confidence of a word in percent.
+const LEAST: f32 = 30.0;
+
+/// One line of text that was read, in pixels of the picture.
+#[derive(Clone, Debug, PartialEq)]
+struct Line {
+    text: String,
+    left: f32,
+    top: f32,
+    right: f32,
+    bottom: f32,
+}
+
+/// Looks for a label with the program at `tool`.
+pub(crate) fn look(tool: &Path, raster: &Raster, luma: &[u8], limits: &Limits) -> Observation {
+    let not_checked = |why| Observation::Label {
+        state: State::NotChecked,
+        why: Some(why),
+        evidence: None,
+        confidence: None,
+    };
+    let short = raster.width.min(raster.height).max(1) as f32;
+    let scale = (WORKING_SIDE / short).min(MOST_ENLARGED);
+    for inverted in [false, true] {
+        let (bytes, width, height) = picture(raster, luma, scale, inverted);
+        if u64::from(width) * u64::from(height) > limits.pixels {
+            return not_checked(Why::Limit);
+        }
+        let Some(answer) = run(tool, &bytes, limits) else { return not_checked(Why::MissingTool) };
+        let lines = lines(&answer, scale);
+        if let Some(found) = label(&lines) {
+            let ink = ink_height(raster, luma, &found);
+            let position = place(
+                (found.left, found.top, found.right - found.left, found.bottom - found.top),
+                (raster.width as f32, raster.height as f32),
+            );
+            return Observation::Label {
+                state: State::Present,
+                why: None,
+                evidence: Some(LabelEvidence {
+                    text: Some(found.text),
+                    method: "ocr".to_owned(),
+                    record: None,
+                    height_ratio: Some(ink / short),
+                    seen: Vec::new(),
+                    position,
+                }),
+                confidence: None,
+            };
+        }
+    }
+    not_checked(Why::Unclear)
+}
+
+/// The brightness at another scale, as a PGM file.
+fn picture(raster: &Raster, luma: &[u8], scale: f32, inverted: bool) -> (Vec<u8>, u32, u32) {
+    let side = |v: u32| ((v as f32 * scale).round() as u32).max(1);
+    let (width, height) = (side(raster.width), side(raster.height));
+    let mut out = format!("P5 {width} {height} 255\n").into_bytes();
+    let step = 1.0 / scale;
+    let spans = |cells: u32, len: u32| -> Vec<(usize, usize)> {
+        (0..cells)
+            .map(|i| {
+                let from = (i as f32 * step) as usize;
+                let to = (((i + 1) as f32 * step) as usize).max(from + 1).min(len as usize);
+                (from.min(len as usize - 1), to)
+            })
+            .collect()
+    };
+    let (columns, rows) = (spans(width, raster.width), spans(height, raster.height));
+    let pitch = raster.width as usize;
+    for (top, bottom) in rows {
+        for (left, right) in &columns {
+            let (mut sum, mut n) = (0_u32, 0_u32);
+            for y in top..bottom {
+                let line = luma.get(y * pitch + left..y * pitch + right).unwrap_or_default();
+                sum += line.iter().map(|v| u32::from(*v)).sum::<u32>();
+                n += line.len() as u32;
+            }
+            let v = (sum / n.max(1)) as u8;
+            out.push(if inverted { 255 - v } else { v });
+        }
+    }
+    (out, width, height)
+}
+
+/// The program's table of words; `None` when it cannot be started, fails, or takes too long.
+fn run(tool: &Path, picture: &[u8], limits: &Limits) -> Option<String> {
+    let mut child = Command::new(tool)
+        // Sparse text anywhere; one thread, because many pictures may be read at a time.
+        .args(["stdin", "stdout", "-l", "chi_sim+eng", "--psm", "11", "tsv"])
+        .env("OMP_THREAD_LIMIT", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let deadline = Instant::now() + Duration::from_secs(SECONDS.min(limits.child_seconds));
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.map(|mut s| s.write_all(picture)));
+        let out = scope.spawn(move || {
+            let mut out = Vec::new();
+            stdout.map(|s| s.take(ANSWER).read_to_end(&mut out));
+            out
+        });
+        let success = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status.success(),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                _ => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    break false;
+                }
+            }
+        };
+        let out = out.join().unwrap_or_default();
+        success.then(|| String::from_utf8_lossy(&out).into_owned())
+    })
+}
+
+/// The words of a table (level, page, block, paragraph, line, word, left, top, width, height, confidence, text), by
+/// line.
+fn lines(table: &str, scale: f32) -> Vec<Line> {
+    let mut out: Vec<(Vec<&str>, Line)> = Vec::new();
+    for row in table.lines().skip(1) {
+        let cells: Vec<&str> = row.split('\t').collect();
+        let [level, page, block, paragraph, line, _, left, top, width, height, confidence, text] = *cells
+        else {
+            continue;
+        };
+        let sure = confidence.parse().is_ok_and(|c: f32| c >= LEAST);
+        let number = |s: &str| s.parse().unwrap_or(0.0_f32) / scale;
+        if level != "5" || text.trim().is_empty() || !sure {
+            continue;
+        }
+        let (left, top) = (number(left), number(top));
+        let word = Line {
+            text: text.trim().to_owned(),
+            left,
+            top,
+            right: left + number(width),
+            bottom: top + number(height),
+        };
+        let key = vec![page, block, paragraph, line];
+        match out.last_mut() {
+            Some((k, l)) if *k == key => {
+                let latin = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+                if latin(l.text.chars().next_back()) && latin(word.text.chars().next()) {
+                    l.text.push(' ');
+                }
+                l.text.push_str(&word.text);
+                l.left = l.left.min(word.left);
+                l.top = l.top.min(word.top);
+                l.right = l.right.max(word.right);
+                l.bottom = l.bottom.max(word.bottom);
+            }
+            _ => out.push((key, word)),
+        }
+    }
+    out.into_iter().map(|(_, l)| l).collect()
+}
+
+/// The first line that is a label by itself; else two lines that are one together, as in a capsule or on two rows.
+fn label(lines: &[Line]) -> Option<Line> {
+    if let Some(one) = lines.iter().find(|l| written::is_label(&l.text)) {
+        return Some(one.clone());
+    }
+    for (i, a) in lines.iter().enumerate() {
+        for b in lines.get(i + 1..).unwrap_or_default() {
+            let height = (a.bottom - a.top).max(b.bottom - b.top);
+            let near = a.left < b.right + 2.0 * height
+                && b.left < a.right + 2.0 * height
+                && (a.top - b.bottom).max(b.top - a.bottom) < 1.2 * height;
+            for (first, second) in [(a, b), (b, a)] {
+                let text = format!("{} {}", first.text, second.text);
+                if near && written::is_label(&text) {
+                    // The larger of the two is measured.
+                    let tall = if a.bottom - a.top >= b.bottom - b.top { a } else { b };
+                    return Some(Line { text, ..tall.clone() });
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Rows of the line's box whose brightness leaves that of the ground by half of what the type does.
+fn ink_height(raster: &Raster, luma: &[u8], line: &Line) -> f32 {
+    let box_height = line.bottom - line.top;
+    let pad = (box_height * 0.15).max(1.0);
+    let clamp = |v: f32, most: u32| v.max(0.0).min(most as f32) as usize;
+    let (left, right) = (clamp(line.left, raster.width), clamp(line.right.ceil(), raster.width));
+    let (top, bottom) =
+        (clamp(line.top - pad, raster.height), clamp((line.bottom + pad).ceil(), raster.height));
+    let row = |y: usize| {
+        luma.get(y * raster.width as usize + left..y * raster.width as usize + right).unwrap_or_default()
+    };
+    let mut levels: Vec<u8> = (top..bottom).flat_map(|y| row(y).iter().copied()).collect();
+    if levels.is_empty() {
+        return box_height;
+    }
+    levels.sort_unstable();
+    let ground = i32::from(levels.get(levels.len() / 2).copied().unwrap_or(0));
+    let (low, high) =
+        (i32::from(levels.first().copied().unwrap_or(0)), i32::from(levels.last().copied().unwrap_or(255)));
+    let ink = if high - ground >= ground - low { high } else { low };
+    let half = (ink - ground).abs() / 2;
+    if half < 12 {
+        return box_height;
+    }
+    let sign = (ink - ground).signum();
+    let inked = |y: &usize| row(*y).iter().any(|v| sign * (i32::from(*v) - ground) >= half);
+    let (first, last) = ((top..bottom).find(inked), (top..bottom).rev().find(inked));
+    match first.zip(last) {
+        // What reaches through the padding is not type alone.
+        Some((f, l)) if f > top && l + 1 < bottom => (l - f + 1) as f32,
+        _ => box_height,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\twidth\theight\tconf\ttext\n\
+        1\t1\t0\t0\t0\t0\t0\t0\t800\t600\t-1\t\n\
+        5\t1\t1\t1\t1\t1\t600\t500\t40\t30\t91.2\tAI\n\
+        5\t1\t1\t1\t1\t2\t642\t498\t70\t34\t88.0\t生成\n\
+        5\t1\t2\t1\t1\t1\t20\t20\t90\t20\t12.0\tAI生成\n\
+        5\t1\t3\t1\t1\t1\t20\t90\t90\t20\t95.0\tHello\n";
+
+    #[test]
+    fn gb45438_5_2_a_line_with_both_elements_is_a_label() {
+        let lines = lines(TABLE, 2.0);
+        assert_eq!(lines.len(), 2);
+        let found = label(&lines).unwrap();
+        assert_eq!(found.text, "AI生成");
+        assert_eq!((found.left, found.top, found.bottom), (300.0, 249.0, 266.0));
+        assert_eq!(label(&lines[1..]), None);
+    }
+
+    #[test]
+    fn eu_code_section_2_two_parts_side_by_side_are_one_label() {
+        let part = |text: &str, left: f32| Line {
+            text: text.to_owned(),
+            left,
+            top: 10.0,
+            right: left + 60.0,
+            bottom: 30.0,
+        };
+        assert_eq!(label(&[part("AI", 0.0), part("GENERATED", 80.0)]).unwrap().text, "AI GENERATED");
+        assert_eq!(label(&[part("AI", 0.0), part("GENERATED", 400.0)]), None);
+    }
+}
