@@ -27,6 +27,8 @@ pub struct Svg {
     pub root_end: Option<u64>,
     /// Left, top, width and height in user units: the view box, or the size.
     pub view: Option<[f64; 4]>,
+    /// Elements of the root that are no metadata.
+    pub content: Vec<Range<u64>>,
     /// XMP packets inside `metadata` elements of the root.
     pub packets: Vec<Range<u64>>,
     /// C2PA manifests inside `metadata`: the element, and its text (Base64).
@@ -66,13 +68,14 @@ pub fn walk(source: &dyn Source, id: &str, limits: &Limits) -> Result<Svg> {
                 }
             }
             Event::Start(ref e) | Event::Empty(ref e) => {
-                state.parts = state
-                    .parts
-                    .checked_sub(1)
-                    .ok_or_else(|| Error::limit("more elements than allowed").in_format(FORMAT).at_offset(start))?;
+                state.parts = state.parts.checked_sub(1).ok_or_else(|| {
+                    Error::limit("more elements than allowed").in_format(FORMAT).at_offset(start)
+                })?;
                 // Elements of pictures nest deeper than boxes do.
                 if state.depth > limits.depth.saturating_mul(16) {
-                    return Err(Error::limit("elements are nested too deeply").in_format(FORMAT).at_offset(start));
+                    return Err(Error::limit("elements are nested too deeply")
+                        .in_format(FORMAT)
+                        .at_offset(start));
                 }
                 let empty = matches!(event, Event::Empty(_));
                 let (ns, name) = reader.resolver().resolve_element(e.name());
@@ -103,11 +106,16 @@ pub fn walk(source: &dyn Source, id: &str, limits: &Limits) -> Result<Svg> {
                         svg.covered = true;
                     }
                     state.metadata = local == b"metadata" && !empty;
+                    state.child = start;
+                    if empty && local != b"metadata" {
+                        svg.content.push(start..end);
+                    }
                 }
                 if state.metadata && state.depth == 2 {
                     let slice = text.get(start as usize..).unwrap_or_default();
                     // A bare RDF element is a packet when it stands by itself: its namespaces are its own.
-                    let alone = local == b"RDF" && slice.get(..slice.find('>').unwrap_or(0)).is_some_and(|t| t.contains("xmlns:rdf"));
+                    let alone = local == b"RDF"
+                        && slice.get(..slice.find('>').unwrap_or(0)).is_some_and(|t| t.contains("xmlns:rdf"));
                     if (local == b"xmpmeta" || alone) && state.packet.is_none() {
                         state.packet = Some((start, Until::Depth(2)));
                         if empty {
@@ -148,6 +156,9 @@ pub fn walk(source: &dyn Source, id: &str, limits: &Limits) -> Result<Svg> {
                     }
                 }
                 if state.depth == 1 {
+                    if !state.metadata {
+                        svg.content.push(state.child..end);
+                    }
                     state.metadata = false;
                     if let Some(at) = state.marked.take() {
                         svg.marked.push(at..end);
@@ -186,6 +197,8 @@ struct State {
     /// Where an element with the wanted identifier began.
     marked: Option<u64>,
     metadata: bool,
+    /// Where the element of the root that is being read began.
+    child: u64,
     packet: Option<(u64, Until)>,
     manifest: Option<(u64, u64)>,
     text: Option<(usize, String)>,
@@ -209,17 +222,28 @@ fn root(e: &BytesStart<'_>, svg: &mut Svg) {
             side(b"width").zip(side(b"height")).map(|(w, h)| [0.0, 0.0, w, h])
         }
     };
-    svg.view = svg.view.filter(|[x, y, w, h]| {
-        [x, y, w, h].iter().all(|v| v.is_finite()) && *w > 0.0 && *h > 0.0
-    });
+    svg.view =
+        svg.view.filter(|[x, y, w, h]| [x, y, w, h].iter().all(|v| v.is_finite()) && *w > 0.0 && *h > 0.0);
     if attribute(e, b"preserveAspectRatio").is_some_and(|v| v.contains("slice")) {
         note(svg, "a view that cuts the picture off");
     }
-    for name in [&b"style"[..], b"class", b"display", b"visibility", b"opacity", b"filter", b"mask", b"clip-path", b"transform"] {
+    for name in [
+        &b"style"[..],
+        b"class",
+        b"display",
+        b"visibility",
+        b"opacity",
+        b"filter",
+        b"mask",
+        b"clip-path",
+        b"transform",
+    ] {
         if attribute(e, name).is_some() && name != b"class" {
             let quiet = name == b"style"
                 && attribute(e, name).is_some_and(|v| {
-                    !["display", "visibility", "opacity", "filter", "mask", "clip", "transform"].iter().any(|w| v.contains(w))
+                    !["display", "visibility", "opacity", "filter", "mask", "clip", "transform"]
+                        .iter()
+                        .any(|w| v.contains(w))
                 });
             if !quiet {
                 note(svg, "a style of the root");
@@ -263,7 +287,10 @@ fn drawn(local: &[u8]) -> bool {
 }
 
 fn attribute(e: &BytesStart<'_>, name: &[u8]) -> Option<String> {
-    e.attributes().flatten().find(|a| a.key.as_ref() == name).map(|a| String::from_utf8_lossy(&a.value).into_owned())
+    e.attributes()
+        .flatten()
+        .find(|a| a.key.as_ref() == name)
+        .map(|a| String::from_utf8_lossy(&a.value).into_owned())
 }
 
 /// A length in user units (CSS Values, 96 to the inch); percentages have none.
@@ -318,7 +345,8 @@ mod tests {
 
     #[test]
     fn bombs_scripts_and_strangers_are_told() {
-        let e = walked("<!DOCTYPE svg [<!ENTITY a \"b\">]><svg xmlns=\"http://www.w3.org/2000/svg\"/>").unwrap_err();
+        let e = walked("<!DOCTYPE svg [<!ENTITY a \"b\">]><svg xmlns=\"http://www.w3.org/2000/svg\"/>")
+            .unwrap_err();
         assert!(e.to_string().contains("declarations"), "{e}");
         let head = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"10mm\" height=\"20\"";
         for (inner, what) in [

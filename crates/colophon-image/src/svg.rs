@@ -9,9 +9,9 @@ use std::io::Write;
 use base64::Engine as _;
 use colophon_container::svg::{self, Svg as File};
 use colophon_core::{
-    Canvas, Carrier, Edit, Entry, Error, Format, FormatInfo, LabelEvidence, LabelForm, LabelLook, LabelRecord,
-    Layout, Limits, Media, Observation, Patch, Placed, Properties, Query, RenderCx, Result, SignalOp,
-    SignalSupport, Slot, SlotInfo, Source, State, Why,
+    Canvas, Carrier, Edit, Entry, Error, Format, FormatInfo, LabelEvidence, LabelForm, LabelLook,
+    LabelRecord, Layout, Limits, Media, Observation, Patch, Placed, Properties, Query, RenderCx, Result,
+    SignalOp, SignalSupport, Slot, SlotInfo, Source, State, Why,
 };
 use colophon_label::{visible, written};
 
@@ -34,7 +34,11 @@ static INFO: FormatInfo = FormatInfo {
     extensions: &["svg"],
     mime: &["image/svg+xml"],
     magic: &[],
-    slots: &[SlotInfo { slot: Slot::Xmp, place: "metadata element", source: "XMP part 3, 2.6; not named by TC260-PG-20259A" }],
+    slots: &[SlotInfo {
+        slot: Slot::Xmp,
+        place: "metadata element",
+        source: "XMP part 3, 2.6; not named by TC260-PG-20259A",
+    }],
     signal: SignalSupport::Label,
     carrier: Carrier::Native("image/svg+xml"),
     note: "the label is an element of outlines with its words as title; files with scripts, animation, style sheets or \
@@ -55,7 +59,11 @@ impl Format for Svg {
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let Some(at) = text.find("<svg").or_else(|| text.find(":svg")) else { return 0 };
         let before = text.get(..at).unwrap_or_default().to_ascii_lowercase();
-        if text.starts_with('<') && !before.contains("<html") && !before.contains("doctype html") { 92 } else { 0 }
+        if text.starts_with('<') && !before.contains("<html") && !before.contains("doctype html") {
+            92
+        } else {
+            0
+        }
     }
 
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
@@ -66,7 +74,14 @@ impl Format for Svg {
             let value = source.bytes(range.start, range.end - range.start)?.into_owned();
             let normative = layout.of(Slot::Xmp).next().is_none();
             let (key, place) = ("xmp".to_owned(), "metadata XMP".to_owned());
-            layout.entries.push(Entry { slot: Slot::Xmp, key, value, place, range: range.clone(), normative });
+            layout.entries.push(Entry {
+                slot: Slot::Xmp,
+                key,
+                value,
+                place,
+                range: range.clone(),
+                normative,
+            });
         }
         for (range, inner) in &file.manifests {
             let text = source.bytes(inner.start, inner.end - inner.start)?;
@@ -75,17 +90,20 @@ impl Format for Svg {
                 Ok(value) => {
                     let (key, place) = ("c2pa".to_owned(), "metadata c2pa:manifest".to_owned());
                     let range = range.clone();
-                    layout.entries.push(Entry { slot: Slot::Jumbf, key, value, place, range, normative: true });
+                    layout.entries.push(Entry {
+                        slot: Slot::Jumbf,
+                        key,
+                        value,
+                        place,
+                        range,
+                        normative: true,
+                    });
                 }
                 Err(_) => layout.notes.push("a C2PA manifest is no Base64".to_owned()),
             }
         }
         layout.entries.sort_by_key(|e| (e.range.start, e.range.end));
-        // What is drawn: everything behind the root's start tag but metadata. An edit inserts at its beginning.
-        let last = layout.entries.iter().map(|e| e.range.end).max().unwrap_or(file.root.end);
-        if let Some(end) = file.root_end {
-            layout.media.push(last.min(end)..end);
-        }
+        layout.media.clone_from(&file.content);
         layout.properties = Properties {
             dimensions: file.view.map(|[_, _, w, h]| (w.ceil() as u32, h.ceil() as u32)),
             color: Some("drawing".to_owned()),
@@ -126,7 +144,9 @@ impl Format for Svg {
                         patch.remove(range.clone());
                     }
                 }
-                Edit::Remove { range } if file.manifests.iter().any(|(r, _)| r == range) => patch.remove(range.clone()),
+                Edit::Remove { range } if file.manifests.iter().any(|(r, _)| r == range) => {
+                    patch.remove(range.clone())
+                }
                 Edit::Remove { range } => {
                     let text = "nothing that can be removed stands there";
                     return Err(Error::malformed(ID, text).at_offset(range.start));
@@ -355,7 +375,8 @@ mod tests {
     fn drawings_that_could_hide_a_label_take_none() {
         let text = String::from_utf8(plain()).unwrap();
         for inner in ["<script/>", "<style>g{display:none}</style>", "<animate/>"] {
-            let e = render(text.replace("</svg>", &format!("{inner}</svg>")).as_bytes(), &[label()]).unwrap_err();
+            let e =
+                render(text.replace("</svg>", &format!("{inner}</svg>")).as_bytes(), &[label()]).unwrap_err();
             assert!(e.to_string().contains("could hide"), "{e}");
         }
     }
