@@ -86,6 +86,8 @@ pub enum Why {
     Undecodable,
     /// This build does not have the part that could.
     NotBuilt,
+    /// Nobody wanted to know: marking reads back what it wrote, and does not search for what it did not write.
+    NotAsked,
 }
 
 /// Where a mark sits.

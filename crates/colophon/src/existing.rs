@@ -1,8 +1,8 @@
 //! Marks that are on the input already, and what they change of the work to be done.
 
 use colophon_core::{
-    Error, ErrorKind, Evidence, Existing, Finding, LabelForm, LabelRecord, LabelSpec, MarkKind, Plan,
-    PlanNote, Result, SignalOp, Source, Span, State, WatermarkRecord,
+    Declaration, Error, ErrorKind, Evidence, Existing, Finding, LabelForm, LabelRecord, LabelSpec, MarkKind,
+    Plan, PlanNote, Result, SignalOp, Source, Span, State, WatermarkRecord,
 };
 
 use crate::Options;
@@ -72,6 +72,24 @@ pub(crate) fn survey(
 }
 
 impl Incoming {
+    /// The number under which the same provider marked this content before: that of its label, else of its record.
+    pub(crate) fn content_id(&self, declaration: &Declaration) -> Option<String> {
+        let own = |producer: &Option<String>| producer.is_some() && *producer == declaration.producer;
+        let label = self.findings.iter().find_map(|f| match &f.evidence {
+            Some(Evidence::Aigc(e)) if own(&Some(e.content_producer.clone())) => Some(e.produce_id.clone()),
+            _ => None,
+        });
+        let record = || {
+            self.findings.iter().find_map(|f| match &f.evidence {
+                Some(Evidence::Manifest(e)) if f.state.is_there() => {
+                    e.record.as_ref().filter(|r| own(&r.producer)).map(|r| r.content_id.clone())
+                }
+                _ => None,
+            })
+        };
+        label.or_else(record).filter(|id| !id.is_empty())
+    }
+
     /// Takes out of the operations what is there already, and answers the records of what was kept.
     pub(crate) fn spare(&self, ops: &mut Vec<SignalOp>) -> (Vec<LabelRecord>, Vec<WatermarkRecord>) {
         let (mut labels, mut watermarks) = (Vec::new(), Vec::new());

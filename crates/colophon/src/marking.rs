@@ -1,15 +1,15 @@
 //! Marking: probe, inspect, plan, content, metadata, record, signature, read back.
 
 use colophon_core::{
-    Declaration, Edit, Error, ErrorKind, Format, LabelRecord, Layout, Placed, Plan, PlanNote, RECORD_SCHEMA,
-    Record, RenderCx, Report, Result, SealAct, SealCx, SignalOp, Signer, Slot, Source, Stage, Step,
-    WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
+    Declaration, Edit, Error, ErrorKind, Existing, Format, LabelRecord, Layout, Placed, Plan, PlanNote,
+    RECORD_SCHEMA, Record, RenderCx, Report, Result, SealAct, SealCx, SignalOp, Signer, Slot, Source, Stage,
+    Step, WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
 };
 use colophon_policy::{Overrides, Profile};
 use sha2::{Digest, Sha256};
 
 use crate::existing::{self, Incoming};
-use crate::reading::Opened;
+use crate::reading::{self, Depth, Opened};
 use crate::{Options, Profiles, check, registry, watermark};
 
 /// Marked content.
@@ -52,7 +52,8 @@ pub fn mark(
     options: &Options,
 ) -> Result<Marked> {
     let opened = Opened::open(&input, options)?;
-    let declaration = complete(declaration, options);
+    let given = declaration.content_id.is_some();
+    let mut declaration = complete(declaration, options);
     let mut plan = make_plan(&opened, &declaration, profiles, options)?;
     let signer = match (plan.manifest, signer) {
         (true, None) => {
@@ -62,6 +63,11 @@ pub fn mark(
         (true, some) => some,
     };
     let incoming = existing::survey(&opened, &input, &mut plan, options)?;
+    if let Some(id) = incoming.content_id(&declaration).filter(|_| !given && plan.existing == Existing::Keep)
+    {
+        // The label that is kept has a number already; record and watermark go by the same.
+        declaration.content_id = Some(id);
+    }
 
     let rendered = opened.render(input, &declaration, &mut plan, &incoming, signer, options)?;
     let content = rendered.bytes.as_deref().unwrap_or(input);
@@ -109,7 +115,8 @@ pub fn mark(
         }
     };
     let read = Options { sidecar: sidecar.clone(), ..options.reading_own_marks() };
-    let report = crate::verify(&bytes, profiles, &read)
+    let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };
+    let report = reading::judged(&bytes, profiles, &read, depth)
         .map_err(|e| Error::new(ErrorKind::Check, "the result cannot be read back").because(e))?;
     check::against_plan(&plan, &declaration, &record, &incoming.findings, &report)?;
     Ok(Marked { bytes, sidecar, plan, record, report })

@@ -3,7 +3,7 @@
 use colophon_core::{
     Error, ErrorKind, Evidence, Finding, Format, Layout, Mark, MarkKind, Note, Observation, Query,
     REPORT_SCHEMA, ReadCx, Record, RenderCx, Report, Result, SignalSupport, Slot, Source, Stage, State,
-    Subject, sha256_source,
+    Subject, Why, sha256_source,
 };
 use colophon_policy::Examined;
 
@@ -15,8 +15,16 @@ use crate::{Options, Profiles, registry};
 /// Only when the input cannot be examined at all: unknown format, broken container, a limit. Whatever is wrong with a
 /// mark is a finding.
 pub fn verify(input: &[u8], profiles: &Profiles, options: &Options) -> Result<Report> {
+    judged(input, profiles, options, Depth::Content)
+}
+
+/// [`verify`] to a given depth.
+///
+/// # Errors
+/// As [`verify`].
+pub(crate) fn judged(input: &[u8], profiles: &Profiles, options: &Options, depth: Depth) -> Result<Report> {
     let opened = Opened::open(&input, options)?;
-    let mut report = opened.report(&input, options)?;
+    let mut report = opened.report(&input, options, depth)?;
     let info = opened.format.info();
     let has_aigc_slot = info.slots.iter().any(|s| matches!(s.slot, Slot::Field | Slot::Xmp));
     let examined = Examined {
@@ -40,7 +48,7 @@ fn judged_day(options: &Options) -> &str {
 /// # Errors
 /// As [`verify`].
 pub fn inspect(input: &[u8], options: &Options) -> Result<Report> {
-    Opened::open(&input, options)?.report(&input, options)
+    Opened::open(&input, options)?.report(&input, options, Depth::Content)
 }
 
 /// An input whose format is known and whose container was walked.
@@ -56,6 +64,13 @@ pub(crate) enum Depth {
     Container,
     /// Everything.
     Content,
+    /// What was just written: a search for what is not there costs the most.
+    Written {
+        /// A label was.
+        label: bool,
+        /// A watermark was, under the schedule of [`Options::watermark_key`].
+        watermark: bool,
+    },
 }
 
 impl Opened {
@@ -73,9 +88,9 @@ impl Opened {
         Ok(Self { format, layout })
     }
 
-    fn report(&self, input: &dyn Source, options: &Options) -> Result<Report> {
+    fn report(&self, input: &dyn Source, options: &Options, depth: Depth) -> Result<Report> {
         let info = self.format.info();
-        let findings = self.findings(input, options, Depth::Content);
+        let findings = self.findings(input, options, depth);
         Ok(Report {
             schema: REPORT_SCHEMA.to_owned(),
             tool: concat!("colophon/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -113,7 +128,15 @@ impl Opened {
             marks.iter().filter(|m| m.info().stage == Stage::Seal).flat_map(|m| m.read(&cx)).collect();
         let record = record_of(&seals);
         cx.record = record.as_ref();
-        let answers = if depth == Depth::Content { self.answers(marks, &cx) } else { Vec::new() };
+        let wanted = |q: &Query<'_>| match (depth, q) {
+            (Depth::Container, _) => false,
+            (Depth::Written { watermark, .. }, Query::Watermark(key)) => {
+                watermark && *key == options.watermark_key.as_deref()
+            }
+            (Depth::Written { label, .. }, Query::Label(_)) => label,
+            _ => true,
+        };
+        let answers = if depth == Depth::Container { Vec::new() } else { self.answers(marks, &cx, &wanted) };
         let mut findings = Vec::new();
         for (mark, range) in answered(marks, &cx) {
             match mark.info().stage {
@@ -131,17 +154,30 @@ impl Opened {
         findings
     }
 
-    /// One decode answers the questions of all marks.
-    fn answers(&self, marks: &[&'static dyn Mark], cx: &ReadCx<'_>) -> Vec<Observation> {
-        let queries: Vec<Query<'_>> = marks.iter().flat_map(|m| m.queries(cx)).collect();
-        if queries.is_empty() || self.format.info().signal == SignalSupport::None {
-            return queries.iter().map(|_| Observation::Unsupported).collect();
+    /// One decode answers the wanted questions of all marks, in their order.
+    fn answers(
+        &self,
+        marks: &[&'static dyn Mark],
+        cx: &ReadCx<'_>,
+        wanted: &dyn Fn(&Query<'_>) -> bool,
+    ) -> Vec<Observation> {
+        let all: Vec<Query<'_>> = marks.iter().flat_map(|m| m.queries(cx)).collect();
+        let asked: Vec<Query<'_>> = all.iter().filter(|q| wanted(q)).cloned().collect();
+        if all.is_empty() || self.format.info().signal == SignalSupport::None {
+            return all.iter().map(|_| Observation::Unsupported).collect();
         }
         let render = RenderCx { limits: cx.limits, tools: cx.tools };
-        match self.format.observe(cx.source, &queries, &render) {
-            Ok(answers) => answers,
-            Err(e) => queries.iter().map(|q| failed(q, &e)).collect(),
+        let mut answers = match asked.is_empty() {
+            true => Vec::new(),
+            false => match self.format.observe(cx.source, &asked, &render) {
+                Ok(answers) => answers,
+                Err(e) => asked.iter().map(|q| unanswered(q, why(&e))).collect(),
+            },
         }
+        .into_iter();
+        let next = |q: &Query<'_>| if wanted(q) { answers.next() } else { None };
+        let answered: Vec<Option<Observation>> = all.iter().map(next).collect();
+        all.iter().zip(answered).map(|(q, a)| a.unwrap_or_else(|| unanswered(q, Why::NotAsked))).collect()
     }
 }
 
@@ -159,18 +195,19 @@ fn answered(
 }
 
 /// The container is sound but its content could not be decoded: said per question, never an error of the report.
-fn failed(query: &Query<'_>, e: &Error) -> Observation {
-    use colophon_core::Why;
-    let why = Some(match e.kind() {
+fn why(e: &Error) -> Why {
+    match e.kind() {
         ErrorKind::Limit => Why::Limit,
         ErrorKind::MissingTool => Why::MissingTool,
         _ => Why::Undecodable,
-    });
+    }
+}
+
+fn unanswered(query: &Query<'_>, why: Why) -> Observation {
+    let (state, why) = (State::NotChecked, Some(why));
     match query {
-        Query::Watermark(_) => {
-            Observation::Watermark { state: State::NotChecked, why, evidence: None, confidence: None }
-        }
-        _ => Observation::Label { state: State::NotChecked, why, evidence: None, confidence: None },
+        Query::Watermark(_) => Observation::Watermark { state, why, evidence: None, confidence: None },
+        _ => Observation::Label { state, why, evidence: None, confidence: None },
     }
 }
 

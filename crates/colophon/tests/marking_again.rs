@@ -62,6 +62,7 @@ fn marking_a_marked_file_keeps_its_marks_and_its_manifest_as_the_parent() {
         let failed: Vec<_> =
             twice.report.verdicts.iter().filter(|v| v.outcome == Outcome::Fail).map(|v| &v.rule).collect();
         assert!(failed.is_empty(), "{name}: {failed:?}");
+        assert_eq!(once.record.content_id, twice.record.content_id, "{name}: one content, one number");
         let m = manifest(&twice);
         assert_eq!(m.ingredients.len(), 1, "{name}: {:?}", m.ingredients);
         assert!(m.ingredients[0].starts_with("ParentOf"), "{name}: {:?}", m.ingredients);
