@@ -246,7 +246,7 @@ fn palette(source: &dyn Source, packed: u8, at: &mut u64) -> Result<Option<Range
     if packed & 0x80 == 0 {
         return Ok(None);
     }
-    let len = 3_u64 << ((packed & 7) + 1);
+    let len = 6_u64 << (packed & 7);
     let range = *at..at.saturating_add(len);
     if range.end > source.len() {
         return Err(malformed("the file ends inside a palette", range.start));

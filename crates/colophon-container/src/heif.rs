@@ -231,7 +231,7 @@ impl Heif {
         let mut referenced = false;
         for child in &self.meta.children {
             match &child.kind {
-                b"iinf" => body.extend(self.iinf(source, child, gone, new)?),
+                b"iinf" => body.extend(Self::iinf(source, child, gone, new)?),
                 b"iloc" => body.extend(iloc(&child.table(source)?, items)?),
                 b"iref" => {
                     referenced = true;
@@ -249,7 +249,7 @@ impl Heif {
         bmff::encode(*b"meta", &body)
     }
 
-    fn iinf(&self, source: &dyn Source, node: &Node, gone: &[u32], new: Option<u32>) -> Result<Vec<u8>> {
+    fn iinf(source: &dyn Source, node: &Node, gone: &[u32], new: Option<u32>) -> Result<Vec<u8>> {
         let table = node.table(source)?;
         let mut f = Fields::new(&table);
         let head = f.full();
@@ -370,8 +370,11 @@ fn iloc(old: &[u8], items: &[Item]) -> Result<Vec<u8>> {
     bmff::encode(*b"iloc", &out)
 }
 
-/// Boxes in a byte string: type, content, all of it. `None` where one runs past the end.
-fn list(mut rest: &[u8]) -> Option<Vec<(Kind, &[u8], &[u8])>> {
+/// A box in a byte string: type, content, all of it.
+type Listed<'a> = (Kind, &'a [u8], &'a [u8]);
+
+/// Boxes in a byte string. `None` where one runs past the end.
+fn list(mut rest: &[u8]) -> Option<Vec<Listed<'_>>> {
     let mut out = Vec::new();
     while rest.len() >= 8 {
         let mut f = Fields::new(rest);
@@ -512,7 +515,7 @@ pub fn sample(brand: Kind, payload: &[u8], with_references: bool) -> Vec<u8> {
             [
                 vec![0x44, 0x00, 0, 2],
                 entry(1, at, half),
-                entry(2, at.saturating_add(half), payload.len() as u32 - half),
+                entry(2, at.saturating_add(half), (payload.len() as u32).saturating_sub(half)),
             ]
             .concat(),
         );
@@ -530,7 +533,7 @@ pub fn sample(brand: Kind, payload: &[u8], with_references: bool) -> Vec<u8> {
         }
         bx(b"meta", body)
     };
-    let at = (ftyp.len() + build(0).len() + 8) as u32;
+    let at = ftyp.len().saturating_add(build(0).len()).saturating_add(8) as u32;
     [ftyp, build(at), bx(b"mdat", payload.to_vec())].concat()
 }
 
@@ -584,10 +587,10 @@ mod tests {
             if let Some(v) = b.get_mut(at) {
                 *v = value;
             }
-            if let Ok(h) = walk(&b, &Limits::default()) {
-                if let Ok(patch) = h.set_xmp(&b, Some(b"<x/>"), &Limits::default()) {
-                    let _ = patch.apply_to_vec(&b);
-                }
+            if let Ok(h) = walk(&b, &Limits::default())
+                && let Ok(patch) = h.set_xmp(&b, Some(b"<x/>"), &Limits::default())
+            {
+                let _ = patch.apply_to_vec(&b);
             }
         }
     }

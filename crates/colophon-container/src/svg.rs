@@ -62,10 +62,8 @@ pub fn walk(source: &dyn Source, id: &str, limits: &Limits) -> Result<Svg> {
         let event = reader.read_event().map_err(|e| malformed("not well-formed", start).because(e))?;
         let end = reader.buffer_position();
         match event {
-            Event::DocType(d) => {
-                if d.contains(&b'[') {
-                    return Err(malformed("a document type with declarations is refused", start));
-                }
+            Event::DocType(d) if d.contains(&b'[') => {
+                return Err(malformed("a document type with declarations is refused", start));
             }
             Event::Start(ref e) | Event::Empty(ref e) => {
                 state.parts = state.parts.checked_sub(1).ok_or_else(|| {
@@ -215,12 +213,11 @@ fn root(e: &BytesStart<'_>, svg: &mut Svg) {
     let numbers: Vec<f64> = attribute(e, b"viewBox")
         .map(|v| v.split([' ', ',', '\t', '\n', '\r']).filter_map(|n| n.parse().ok()).collect())
         .unwrap_or_default();
-    svg.view = match numbers.as_slice() {
-        [x, y, w, h] => Some([*x, *y, *w, *h]),
-        _ => {
-            let side = |name: &[u8]| attribute(e, name).and_then(|v| length(&v));
-            side(b"width").zip(side(b"height")).map(|(w, h)| [0.0, 0.0, w, h])
-        }
+    svg.view = if let [x, y, w, h] = numbers.as_slice() {
+        Some([*x, *y, *w, *h])
+    } else {
+        let side = |name: &[u8]| attribute(e, name).and_then(|v| length(&v));
+        side(b"width").zip(side(b"height")).map(|(w, h)| [0.0, 0.0, w, h])
     };
     svg.view =
         svg.view.filter(|[x, y, w, h]| [x, y, w, h].iter().all(|v| v.is_finite()) && *w > 0.0 && *h > 0.0);

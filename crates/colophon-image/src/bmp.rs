@@ -63,7 +63,7 @@ impl Format for Bmp {
         };
         let start = number(10).and_then(|v| u64::try_from(v).ok()).unwrap_or(54).min(source.len());
         Ok(Layout {
-            media: vec![start..source.len()],
+            media: std::iter::once(start..source.len()).collect(),
             properties: Properties {
                 dimensions: Some((width, height)),
                 bit_depth: depth,

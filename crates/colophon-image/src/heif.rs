@@ -98,7 +98,7 @@ impl Format for Heif {
                 });
             } else if &item.kind == b"Exif" {
                 layout.media.extend(item.extents.iter().cloned());
-                self.exif(source, &file, item, &mut layout, limits)?;
+                Self::exif(source, &file, item, &mut layout, limits)?;
             } else {
                 layout.media.extend(item.extents.iter().cloned());
             }
@@ -177,7 +177,6 @@ impl Heif {
 
     /// The texts of an Exif item: four bytes say where the TIFF structure begins (ISO/IEC 23008-12, A.2.1).
     fn exif(
-        &self,
         source: &dyn Source,
         file: &File,
         item: &Item,

@@ -126,12 +126,11 @@ impl Format for Svg {
                         return Err(Error::unsupported(ID, "a drawing without content takes no metadata"));
                     }
                     let mut packets = file.packets.iter();
-                    match packets.next() {
-                        Some(first) => patch.replace(first.clone(), value.clone()),
-                        None => {
-                            let element = [&b"<metadata>"[..], value, b"</metadata>"].concat();
-                            patch.insert(file.root.end, element);
-                        }
+                    if let Some(first) = packets.next() {
+                        patch.replace(first.clone(), value.clone());
+                    } else {
+                        let element = [&b"<metadata>"[..], value, b"</metadata>"].concat();
+                        patch.insert(file.root.end, element);
                     }
                     packets.for_each(|other| patch.remove(other.clone()));
                 }
@@ -145,7 +144,7 @@ impl Format for Svg {
                     }
                 }
                 Edit::Remove { range } if file.manifests.iter().any(|(r, _)| r == range) => {
-                    patch.remove(range.clone())
+                    patch.remove(range.clone());
                 }
                 Edit::Remove { range } => {
                     let text = "nothing that can be removed stands there";

@@ -110,7 +110,7 @@ impl Format for Tiff {
                     }
                 }
                 Edit::Remove { range } if value(C2PA).as_ref() == Some(range) => {
-                    changes.push(Change::Remove(C2PA))
+                    changes.push(Change::Remove(C2PA));
                 }
                 Edit::Remove { range } => texts.push(range.clone()),
             }

@@ -1,11 +1,13 @@
 //! Pictures that nobody expects: one pixel, one row, nothing but transparency, nothing but one colour.
+// Helpers of tests: what cannot be made ends the test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(missing_docs)]
 
 use std::io::Cursor;
 
 use colophon_core::{
     ErrorKind, Format, LabelForm, LabelSpec, Limits, Observation, Query, RenderCx, SignalOp, State, Tools,
-    VisibleSpec, WatermarkSpec, Why,
+    VisibleSpec, WatermarkSpec,
 };
 use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 
@@ -73,17 +75,18 @@ fn transparent_and_flat_pictures_are_marked_or_refused_with_a_reason() {
                 "{} {pixel:?}: {seen:?}",
                 format.info().id
             );
-            // A watermark is there afterwards, or it was refused: never claimed and missing.
+            // Flat content may be too calm to carry a watermark at the cap. Then it is refused, or the reader, which
+            // every marking asks, does not find it; it never finds another.
             let mut out = Vec::new();
-            match format.render(&bytes, &[watermark()], &cx, &mut out) {
-                Err(e) => assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}"),
-                Ok(_) => {
-                    let seen = format.observe(&out, &[Query::Watermark(None)], &cx).unwrap().remove(0);
-                    let Observation::Watermark { state, why, .. } = seen else { panic!() };
-                    let told =
-                        state == State::Present || state == State::Absent || why == Some(Why::TooSmall);
-                    assert!(told, "{} {pixel:?}", format.info().id);
-                }
+            if let Err(e) = format.render(&bytes, &[watermark()], &cx, &mut out) {
+                assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
+                continue;
+            }
+            let seen = format.observe(&out, &[Query::Watermark(None)], &cx).unwrap().remove(0);
+            let Observation::Watermark { state, evidence, .. } = seen else { panic!() };
+            if state == State::Present {
+                let payload = evidence.and_then(|e| e.payload);
+                assert_eq!(payload.as_deref(), Some("123456789abcdef0"), "{} {pixel:?}", format.info().id);
             }
         }
     }

@@ -1,4 +1,6 @@
 //! The check of the visible label on pictures that went through the world: recompressed, scaled, cropped, forged.
+// Helpers of tests: what cannot be made ends the test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(missing_docs)]
 
 use std::io::Cursor;

@@ -2,6 +2,8 @@
 //!
 //! Only the region around the label is compared. `COLOPHON_BLESS=1 cargo test -p colophon-image --test label_renders`
 //! writes the renders anew: look at them before committing.
+// Helpers of tests: what cannot be made ends the test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(missing_docs)]
 
 use std::path::PathBuf;

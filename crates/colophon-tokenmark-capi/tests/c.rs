@@ -1,4 +1,6 @@
 //! The interface, run from C as llama.cpp would run it.
+// Helpers of tests: what cannot be made ends the test.
+#![allow(clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

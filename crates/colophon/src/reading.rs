@@ -167,14 +167,13 @@ impl Opened {
             return all.iter().map(|_| Observation::Unsupported).collect();
         }
         let render = RenderCx { limits: cx.limits, tools: cx.tools };
-        let mut answers = match asked.is_empty() {
-            true => Vec::new(),
-            false => match self.format.observe(cx.source, &asked, &render) {
-                Ok(answers) => answers,
-                Err(e) => asked.iter().map(|q| unanswered(q, why(&e))).collect(),
-            },
-        }
-        .into_iter();
+        let answers = if asked.is_empty() {
+            Vec::new()
+        } else {
+            let observed = self.format.observe(cx.source, &asked, &render);
+            observed.unwrap_or_else(|e| asked.iter().map(|q| unanswered(q, why(&e))).collect())
+        };
+        let mut answers = answers.into_iter();
         let next = |q: &Query<'_>| if wanted(q) { answers.next() } else { None };
         let answered: Vec<Option<Observation>> = all.iter().map(next).collect();
         all.iter().zip(answered).map(|(q, a)| a.unwrap_or_else(|| unanswered(q, Why::NotAsked))).collect()

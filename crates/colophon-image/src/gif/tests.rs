@@ -25,7 +25,9 @@ fn file(width: u16, height: u16, frames: &[Made]) -> Vec<u8> {
         let [left, top, w, h] = f.area;
         b.extend([0x21, 0xf9, 4, f.disposal << 2 | u8::from(f.transparent.is_some()), 10, 0]);
         b.extend([f.transparent.unwrap_or(0), 0, 0x2c]);
-        [left, top, w, h].iter().for_each(|v| b.extend(v.to_le_bytes()));
+        for v in [left, top, w, h] {
+            b.extend(v.to_le_bytes());
+        }
         b.extend([if f.interlaced { 0x40 } else { 0 }, 8]);
         let rows: Vec<u16> = if f.interlaced {
             [(0, 8), (4, 8), (2, 4), (1, 2)].iter().flat_map(|(a, s)| (*a..h).step_by(*s)).collect()
@@ -50,7 +52,7 @@ fn still() -> Vec<u8> {
 
 fn animation() -> Vec<u8> {
     let base = |x: u16, y: u16| ((x * 2 + y) % 200) as u8;
-    let patch = |x: u16, y: u16| if (x + y) % 3 == 0 { 255 } else { (x % 90) as u8 };
+    let patch = |x: u16, y: u16| if (x + y).is_multiple_of(3) { 255 } else { (x % 90) as u8 };
     let frame =
         |area, disposal, transparent| Made { area, index: patch, disposal, transparent, interlaced: false };
     let whole =

@@ -75,7 +75,9 @@ pub(super) fn decode(source: &dyn Source, file: &File, limits: &Limits) -> Resul
         }
         // Inks are stored as ink: the full value is all of it.
         (ColorType::CMYK(_), Samples::U8(mut s)) => {
-            s.iter_mut().for_each(|v| *v = 255 - *v);
+            for v in &mut s {
+                *v = 255 - *v;
+            }
             (color, Samples::U8(s))
         }
         (_, s) => (color, s),

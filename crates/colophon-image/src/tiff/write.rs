@@ -156,7 +156,9 @@ fn strip(
         Samples::U8(s) => {
             let mut out = s.get(range).unwrap_or_default().to_vec();
             if raster.color == Color::Cmyk {
-                out.iter_mut().for_each(|v| *v = 255 - *v);
+                for v in &mut out {
+                    *v = 255 - *v;
+                }
             }
             if predicts {
                 for line in out.chunks_exact_mut(row.max(1)) {

@@ -141,7 +141,7 @@ impl Reader {
         let working = reduce(pixels, width, height, true);
         let mut result = Detection::NOTHING;
         let soft = self.registered.soft(&working.luma, &self.schedule);
-        if let Some(reading) = self.registered.read(&soft, &self.schedule) {
+        if let Some(reading) = Registered::read(&soft, &self.schedule) {
             result.offer(reading.payload, reading.z, reading.log10_p, Layer::Registered);
         }
         if !result.found {

@@ -59,7 +59,7 @@ impl Registered {
     }
 
     /// Decodes what [`soft`](Self::soft) returned. Dither makes every phase uniform on an unmarked picture.
-    pub(crate) fn read(&self, soft: &[f32], schedule: &Schedule) -> Option<Reading> {
+    pub(crate) fn read(soft: &[f32], schedule: &Schedule) -> Option<Reading> {
         let judge = |(payload, word): (u64, Vec<f32>)| {
             let sum: f64 = word.iter().zip(soft).map(|(&w, &s)| f64::from(w * s)).sum();
             Reading::of_phases(payload, sum, &[1.0; CODED])
@@ -136,7 +136,7 @@ mod tests {
         let mut frame = scene(SIDE, SIDE);
         let change = layer.write(&frame, &schedule, 0x0123_4567_89ab_cdef);
         frame.data.iter_mut().zip(&change.data).for_each(|(f, c)| *f += c);
-        let reading = layer.read(&layer.soft(&frame, &schedule), &schedule).unwrap();
+        let reading = Registered::read(&layer.soft(&frame, &schedule), &schedule).unwrap();
         assert_eq!(reading.payload, 0x0123_4567_89ab_cdef);
         assert!(reading.log10_p < -40.0, "{reading:?}");
         // the change stays near 52 dB
@@ -149,7 +149,8 @@ mod tests {
         let layer = Registered::new();
         let schedule = Schedule::new(&MarkKey::from_secret(b"other").unwrap());
         let mut frame = scene(SIDE, SIDE);
-        let reads = |f: &Plane| layer.read(&layer.soft(f, &schedule), &schedule).map_or(0.0, |r| r.log10_p);
+        let reads =
+            |f: &Plane| Registered::read(&layer.soft(f, &schedule), &schedule).map_or(0.0, |r| r.log10_p);
         assert!(reads(&frame) > -3.0);
         let change = layer.write(&frame, &Schedule::new(&MarkKey::public()), 7);
         frame.data.iter_mut().zip(&change.data).for_each(|(f, c)| *f += c);

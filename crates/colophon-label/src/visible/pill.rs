@@ -30,7 +30,7 @@ pub(super) fn parts(text: &str) -> Result<(&'static str, String)> {
     if rest.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return Err(bad());
     }
-    let first = rest.trim_start_matches(|c: char| c == ' ' || c == '·' || c == '-');
+    let first = rest.trim_start_matches([' ', '·', '-']);
     let words: Vec<&str> = first
         .split(SEPARATOR)
         .map(|w| w.strip_prefix("AI ").or_else(|| w.strip_prefix("AI-")).unwrap_or(w))

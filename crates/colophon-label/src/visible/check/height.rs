@@ -83,7 +83,9 @@ fn edge(
     if n == 0.0 || steps < 4 {
         return None;
     }
-    profile.iter_mut().for_each(|p| *p /= n);
+    for p in &mut profile {
+        *p /= n;
+    }
     if !upper {
         profile.reverse();
     }

@@ -145,14 +145,10 @@ pub(super) fn blurred(source: &Grid, radius: f32) -> Grid {
                 data.push(v / sum);
             }
         }
-        Grid { data, ..*source_size(source) }
+        Grid { width: source.width, height: source.height, data }
     };
     let across = pass(source, 1, 0);
     pass(&across, 0, 1)
-}
-
-fn source_size(source: &Grid) -> Box<Grid> {
-    Box::new(Grid { width: source.width, height: source.height, data: Vec::new() })
 }
 
 /// Weighted sums of two signals.
