@@ -6,8 +6,8 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 use colophon_tokenmark::{
-    DetectOptions, Detector, Error, Fate, Generator, GeneratorOptions, Key64, Result, Row, Sample, Scheme,
-    Scratch, SeededDraws, Sequence, Step, SynthId, VllmGumbel,
+    DetectOptions, Detector, Fate, Generator, GeneratorOptions, Key64, Result, Row, Sample, Scheme, Scratch,
+    SeededDraws, Sequence, Step, SynthId, VllmGumbel,
 };
 use std::ffi::{CStr, c_char, c_int};
 use std::slice;
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn colophon_sampler_rollback(sampler: *mut Sampler, count:
     let Some(sampler) = (unsafe { sampler.as_mut() }) else { return -1 };
     match sampler.sequence.rollback(count) {
         Ok(()) => 0,
-        Err(Error::Rollback { .. } | _) => -1,
+        Err(_) => -1,
     }
 }
 

@@ -42,6 +42,13 @@ pub enum Error {
         /// The range.
         allowed: &'static str,
     },
+    /// A configuration lacks a parameter, or holds one of the wrong type.
+    Config {
+        /// Name of the parameter.
+        name: &'static str,
+        /// What is expected.
+        expected: &'static str,
+    },
     /// The operation does not exist for this scheme, for instance generating with a scheme that is only detected.
     Unsupported {
         /// The scheme.
@@ -123,6 +130,7 @@ impl fmt::Display for Error {
                 write!(f, "{scheme}: the key is published, text marked with it could be anybody's")
             }
             Self::Parameter { scheme, name, allowed } => write!(f, "{scheme}: {name} must be {allowed}"),
+            Self::Config { name, expected } => write!(f, "{name} must be {expected}"),
             Self::Unsupported { scheme, operation } => write!(f, "{scheme}: {operation} is not supported"),
             Self::TokenBeyondVocabulary { position, id, vocabulary } => {
                 write!(f, "token {position} has id {id}, beyond the vocabulary of {vocabulary}")

@@ -7,6 +7,7 @@
 //! | carry the issuer | [`PayloadMark`] |
 //! | look for marks of any engine in token ids | [`Detector`] |
 //! | the same in text | [`text`] (feature `tokenizer`) |
+//! | schemes and keys from JSON | [`Scheme::from_json`] (feature `config`) |
 //! | try a new key on unmarked text | [`KeyScreen`] |
 //!
 //! Engines are matched bit for bit: vLLM's Philox watermark (also the native format), SGLang, TextSeal, SynthID-Text as
@@ -32,6 +33,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "config")]
+mod config;
 mod detect;
 mod error;
 mod float;
@@ -48,6 +51,8 @@ pub mod text;
 mod unigram;
 mod window;
 
+#[cfg(feature = "config")]
+pub use config::{SCHEME_NAMES, engine_config};
 pub use detect::{
     Candidate, DetectOptions, Detection, Detector, HotNgram, KeyScreen, LengthReport, METHOD, Outcome,
     Region, Sample, ScreenReport, ScreenSettings, Tested,
