@@ -65,7 +65,7 @@ pub fn is_label(words: &str) -> bool {
 }
 
 /// A line without quotation, emphasis, brackets and heading marks around it.
-fn undecorated(line: &str) -> &str {
+pub fn undecorated(line: &str) -> &str {
     line.trim_matches(|c: char| c.is_whitespace() || ">*_#[]()（）【】「」-—–|`".contains(c))
 }
 

@@ -6,9 +6,11 @@
 
 pub mod carrier;
 mod front_matter;
+pub mod invisible;
 mod label;
 mod markdown;
 mod plain;
+pub mod stream;
 
 use std::borrow::Cow;
 

@@ -209,25 +209,40 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// True when a code fence that was opened is not closed (CommonMark 0.31, 4.5).
+/// True when a code fence that was opened is not closed.
 fn ends_inside_a_fence(text: &str) -> bool {
-    let mut open: Option<(char, usize)> = None;
-    for line in text.lines() {
+    text.lines().fold(None, Fence::after).is_some()
+}
+
+/// An open code fence (CommonMark 0.31, 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fence {
+    mark: char,
+    length: usize,
+}
+
+impl Fence {
+    /// What is open after a line.
+    pub(crate) fn after(open: Option<Self>, line: &str) -> Option<Self> {
         let t = line.trim_start_matches(' ');
+        let Some(mark) = t.chars().next().filter(|c| matches!(c, '`' | '~')) else { return open };
         if line.len() - t.len() > 3 {
-            continue;
+            return open;
         }
-        let Some(mark) = t.chars().next().filter(|c| matches!(c, '`' | '~')) else {
-            continue;
-        };
-        let run = t.chars().take_while(|c| *c == mark).count();
+        let length = t.chars().take_while(|c| *c == mark).count();
+        let info = t.get(length..).unwrap_or_default();
         match open {
-            None if run >= 3 => open = Some((mark, run)),
-            Some((m, n)) if m == mark && run >= n && t.trim_end().chars().all(|c| c == mark) => open = None,
-            _ => {}
+            // the words behind an opening run of backticks hold none: `a` is a code span
+            None if length >= 3 && !(mark == '`' && info.contains('`')) => Some(Self { mark, length }),
+            Some(f) if f.mark == mark && length >= f.length && info.trim().is_empty() => None,
+            _ => open,
         }
     }
-    open.is_some()
+
+    /// The line that closes it.
+    pub(crate) fn closing(self) -> String {
+        self.mark.to_string().repeat(self.length)
+    }
 }
 
 #[cfg(test)]
