@@ -4,6 +4,7 @@ mod mark;
 mod propagate;
 mod read;
 mod setup;
+mod text;
 mod trust;
 
 pub(crate) use mark::{
@@ -13,6 +14,10 @@ pub(crate) use mark::{
 pub(crate) use propagate::PropagateArgs;
 pub(crate) use read::{InputArgs, OutputFormat, Undetermined, VerifyArgs, WatermarkCommand};
 pub(crate) use setup::{DemoArgs, InitArgs, KeyCommand, ProfileCommand};
+pub(crate) use text::{
+    DetectArgs, KeygenArgs, KeyscreenArgs, RingArgs, TextCommand, TextInspectArgs, TextKindArg,
+    TextLabelArgs, TextPlaceArg, TokenArgs,
+};
 pub(crate) use trust::{TrustArgs, TrustCommand, TrustKind};
 
 use clap::{Parser, Subcommand};
@@ -77,6 +82,9 @@ pub(crate) enum Command {
     /// The invisible watermark alone, for experts and benchmarks.
     #[command(subcommand)]
     Watermark(WatermarkCommand),
+    /// Labels in streams, watermarks of language models, characters that are not seen.
+    #[command(subcommand)]
+    Text(TextCommand),
     /// Make a key, a certificate chain and colophon.toml.
     Init(InitArgs),
     /// Show keys.

@@ -158,7 +158,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], force: bool) -> Result
 
 /// A temporary file is private; the result gets the replaced file's mode, else what the umask leaves of 0666.
 #[cfg(unix)]
-fn keep_mode(path: &Path, file: &std::fs::File) {
+pub(crate) fn keep_mode(path: &Path, file: &std::fs::File) {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0o644, |m| m.permissions().mode());
     // Failing to widen the mode leaves a readable-by-owner file, which is no reason to lose the result.
@@ -166,7 +166,7 @@ fn keep_mode(path: &Path, file: &std::fs::File) {
 }
 
 #[cfg(not(unix))]
-fn keep_mode(_: &Path, _: &std::fs::File) {}
+pub(crate) fn keep_mode(_: &Path, _: &std::fs::File) {}
 
 /// Writes to standard output; media is not written to a terminal.
 pub(crate) fn write_stdout(bytes: &[u8], is_text: bool) -> Result<(), Failure> {

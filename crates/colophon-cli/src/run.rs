@@ -10,6 +10,7 @@ mod profile;
 mod propagate;
 mod read;
 mod result;
+mod text;
 mod trust;
 mod watermark;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
         Command::Inspect(args) => read::inspect(&args),
         Command::Propagate(args) => propagate::run(&args),
         Command::Watermark(command) => watermark::run(&command),
+        Command::Text(command) => text::run(&command),
         Command::Init(args) => init::run(&args),
         Command::Key(command) => key::run(&command),
         Command::Trust(command) => trust::run(&command),
