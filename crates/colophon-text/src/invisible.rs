@@ -185,10 +185,10 @@ fn is_ordinary(c: char, at: usize, before: Option<char>, after: Option<char>) ->
             let joins = |c: char| shapes(c) || (symbol(c) && c != '\u{feff}');
             before.is_some_and(joins) && after.is_some_and(joins)
         }
-        '\u{200e}' | '\u{200f}' | '\u{61c}' => true,
+        // marks of direction, and the soft hyphen
+        '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{ad}' => true,
         // flags of regions: a black flag, then tags
         '\u{e0020}'..='\u{e007f}' => before == Some('\u{1f3f4}'),
-        '\u{ad}' => true,
         _ => false,
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn run(command: &TextCommand) -> Result<Exit, Failure> {
 }
 
 /// An error of the watermark crate, in the classes that decide the exit code.
+#[expect(clippy::needless_pass_by_value, reason = "the form `map_err` takes")]
 fn failure(e: TokenError) -> Failure {
     let kind = match &e {
         TokenError::TooLong { .. } => ErrorKind::Limit,

@@ -28,11 +28,11 @@ pub(super) fn run(args: &DetectArgs) -> Result<Exit, Failure> {
     let tokenizer = tokens::tokenizer(&args.token)?;
     let digest = tokenizer.as_ref().map(|t| t.digest().to_owned());
     let engine = match tokenizer {
-        Some(tokenizer) => Engine::Text(
+        Some(tokenizer) => Engine::Text(Box::new(
             TextDetector::new(tokenizer, detector)
                 .map_err(failure)?
                 .with_max_bytes(usize::try_from(args.token.max_bytes).unwrap_or(usize::MAX)),
-        ),
+        )),
         None => Engine::Tokens(detector),
     };
     let inputs = if args.inputs.is_empty() { vec![PathBuf::from("-")] } else { args.inputs.clone() };
@@ -89,7 +89,7 @@ fn hot_list(path: &Path) -> Result<HotList, Failure> {
 }
 
 enum Engine {
-    Text(TextDetector),
+    Text(Box<TextDetector>),
     Tokens(Detector),
 }
 
@@ -262,7 +262,7 @@ fn lines(args: &DetectArgs) -> Result<Exit, Failure> {
             f.error = Error::new(f.error.kind(), format!("line {number}: {}", f.error));
             f
         })?;
-        let answer = answer(row.id, &found);
+        let answer = answer(&row.id, &found);
         if writeln!(out, "{answer}").is_err() {
             return Ok(Exit::Ok);
         }
@@ -273,7 +273,7 @@ fn lines(args: &DetectArgs) -> Result<Exit, Failure> {
 }
 
 /// `p_value` is that of the whole text under the best key, `log10_p` counts the search for passages in too.
-fn answer(id: Value, found: &Detection) -> Value {
+fn answer(id: &Value, found: &Detection) -> Value {
     let tested = found.candidates.iter().filter_map(|c| Some((c, c.outcome.tested()?)));
     let count = tested.clone().count().max(1) as f64;
     let published = found.candidates.iter().any(|c| c.published_key);

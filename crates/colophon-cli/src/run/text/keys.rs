@@ -62,9 +62,9 @@ pub(super) fn keygen(args: &KeygenArgs) -> Result<Exit, Failure> {
     let mut bytes = serde_json::to_vec_pretty(&ring).map_err(|e| Failure::usage(e.to_string()))?;
     bytes.push(b'\n');
     if exists {
-        files::write_atomically(path, &bytes, true)?
+        files::write_atomically(path, &bytes, true)?;
     } else {
-        write_private(path, &bytes)?
+        write_private(path, &bytes)?;
     }
     Ok(Exit::Ok)
 }
