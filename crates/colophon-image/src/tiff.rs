@@ -58,9 +58,11 @@ impl Format for Tiff {
         layout.media = media(source, &file)?;
         let Some(first) = file.directories.first() else { return Ok(layout) };
         for (tag, slot, key, place) in
-            [(XMP, Slot::Xmp, "xmp", "IFD0 tag 700"), (C2PA, Slot::Jumbf, "c2pa", "IFD0 tag 0xCD41")]
+            [(XMP, Slot::Xmp, "xmp", "IFD0 tag 700"), (C2PA, Slot::Jumbf, "c2pa", "IFD tag 0xCD41")]
         {
-            let Some(field) = first.field(tag) else { continue };
+            // The C2PA library puts the manifest into a directory of its own behind the pages.
+            let last = || file.directories.iter().skip(1).find_map(|d| d.field(tag));
+            let Some(field) = first.field(tag).or_else(|| last().filter(|_| tag == C2PA)) else { continue };
             let Some(range) = field.value.clone() else {
                 layout.notes.push(format!("{place} points outside the file"));
                 continue;
@@ -142,7 +144,7 @@ impl Format for Tiff {
             Patch::new().apply(source, out)?;
             return Ok(Vec::new());
         }
-        let pages = file.directories.iter().filter(|d| d.kind == Kind::Main).count();
+        let pages = pages(&file);
         if pages > 1 {
             let text = format!(
                 "the file has {pages} pages; labels and watermarks are written into one picture only"
@@ -167,6 +169,12 @@ impl Format for Tiff {
             Ok(decode::decode(source, &file, cx.limits)?.shown(orientation(source, &file)?))
         })
     }
+}
+
+/// Directories that hold a picture; the one of a manifest has no width.
+fn pages(file: &File) -> usize {
+    const WIDTH: u16 = 256;
+    file.directories.iter().filter(|d| d.kind == Kind::Main && d.field(WIDTH).is_some()).count()
 }
 
 /// Walks the directories and refuses those whose values cannot be what they say.
@@ -225,7 +233,7 @@ fn properties(source: &dyn Source, file: &File, first: &Directory, orientation: 
         (Some(8), _) => "lab",
         _ => "other",
     };
-    let pages = file.directories.iter().filter(|d| d.kind == Kind::Main).count();
+    let pages = pages(file);
     let mut p = Properties {
         dimensions: Some(shown(width, height, orientation)),
         bit_depth: number(258)?.and_then(|v| u16::try_from(v).ok()),
