@@ -105,7 +105,10 @@ def flip(path, data):
     elif kind == ".pdf":
         at = data.index(b"harbour")
     else:
+        # Behind the middle, away from what may be a marker or a frame's header: both begin with 0xff.
         at = len(data) // 2
+        while 0xFF in data[at - 16 : at + 1] or data[at] ^ 1 == 0xFF:
+            at += 1
     out = bytearray(data)
     out[at] ^= 1
     return bytes(out)

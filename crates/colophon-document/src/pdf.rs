@@ -47,7 +47,7 @@ static INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Xmp, place: "catalog /Metadata", source: "ISO 32000-2, 14.3.2" },
         SlotInfo { slot: Slot::Jumbf, place: "catalog /AF C2PA_Manifest", source: "C2PA 2.4, A.4" },
     ],
-    signal: SignalSupport::Render,
+    signal: SignalSupport::Label,
     carrier: Carrier::Slot("application/pdf", Normalisation::Raw),
     note: "every change is an incremental update, so signatures keep what they cover; encrypted and certified documents \
            are refused",

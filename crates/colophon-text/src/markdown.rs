@@ -32,7 +32,7 @@ static INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Field, place: "front matter AIGC", source: "TC260-PG-20258A, 6.5" },
         SlotInfo { slot: Slot::Jumbf, place: "comment line at the end", source: "C2PA 2.5, A.9" },
     ],
-    signal: SignalSupport::Render,
+    signal: SignalSupport::Label,
     carrier: Carrier::Slot("text/markdown", Normalisation::Raw),
     note: "UTF-8; the manifest is one HTML comment line",
 };

@@ -29,7 +29,7 @@ static INFO: FormatInfo = FormatInfo {
         place: "variation selectors at the end",
         source: "C2PA 2.5, A.8",
     }],
-    signal: SignalSupport::Render,
+    signal: SignalSupport::Label,
     carrier: Carrier::Slot("text/plain", Normalisation::Nfc),
     note: "UTF-8; no metadata label exists for plain text; the manifest is invisible characters that strict filters remove",
 };

@@ -35,7 +35,7 @@ static MP4_INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Field, place: AIGC_PLACE, source: "TC260-PG-20257A" },
         SlotInfo { slot: Slot::Xmp, place: "XMP uuid box", source: "XMP specification part 3, 1.2.5" },
     ],
-    signal: SignalSupport::Render,
+    signal: SignalSupport::Label,
     carrier: Carrier::Native("video/mp4"),
     note: NOTE,
 };
@@ -51,7 +51,7 @@ static MOV_INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Field, place: AIGC_PLACE, source: "TC260-PG-20257A" },
         SlotInfo { slot: Slot::Xmp, place: "moov/udta/XMP_", source: "XMP specification part 3, 1.2.6" },
     ],
-    signal: SignalSupport::Render,
+    signal: SignalSupport::Label,
     carrier: Carrier::Native("video/quicktime"),
     note: NOTE,
 };
