@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use colophon_container::bmff::{
     self, Boxes, Fields,
-    edit::{Change, edit},
+    edit::{Change, changes, edit},
     metadata,
     movie::{self, Movie, Track},
 };
@@ -45,6 +45,7 @@ static INFO: FormatInfo = FormatInfo {
             source: "TC260-PG-20257A, as for MP4",
         },
         SlotInfo { slot: Slot::Xmp, place: "XMP uuid box", source: "XMP specification part 3, 1.2.5" },
+        SlotInfo { slot: Slot::Jumbf, place: "C2PA uuid box", source: "C2PA 2.4, A.5.1" },
     ],
     signal: SignalSupport::Render,
     carrier: Carrier::Native("audio/mp4"),
@@ -85,21 +86,9 @@ impl Format for M4a {
         if edits.is_empty() {
             return Ok(Patch::new());
         }
-        let changes: Result<Vec<Change>> = edits
-            .iter()
-            .map(|e| match e {
-                Edit::Set { slot: Slot::Field, key, value } => {
-                    Ok(Change::Key { name: key.clone(), value: value.clone() })
-                }
-                Edit::Set { slot: Slot::Xmp, value, .. } => Ok(Change::Xmp(value.clone())),
-                Edit::Set { slot, key, .. } => {
-                    Err(Error::unsupported(ID, format!("no place for {slot:?} {key}")))
-                }
-                Edit::Remove { range } => Ok(Change::Remove(range.clone())),
-            })
-            .collect();
+        let changes = changes(ID, edits)?;
         let boxes = bmff::walk(source, limits).map_err(|e| e.in_format(ID))?;
-        edit(source, &boxes, &changes?, false, limits).map_err(|e| e.in_format(ID))
+        edit(source, &boxes, &changes, false, limits).map_err(|e| e.in_format(ID))
     }
 
     fn render(

@@ -1,6 +1,6 @@
 //! What a manifest says (C2PA 2.4; legal in 2.2 and 2.5 too).
 
-use c2pa::Builder;
+use c2pa::{Builder, Context};
 use colophon_core::{Error, ErrorKind, Result, SealAct, SealCx};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,9 +14,13 @@ const PARENT: &str = "parent";
 
 /// A builder with every assertion, and the parent when there is one.
 pub(crate) fn builder(cx: &SealCx<'_>, mime: &str) -> Result<Builder> {
+    builder_in(settings::writing()?, cx, mime)
+}
+
+/// [`builder`] in a context of the caller's.
+pub(crate) fn builder_in(context: Context, cx: &SealCx<'_>, mime: &str) -> Result<Builder> {
     let failed =
         |e: c2pa::Error| Error::new(ErrorKind::Key, "the manifest cannot be built").because(e.to_string());
-    let context = settings::writing()?;
     let mut builder = Builder::from_context(context).with_definition(definition(cx, mime)).map_err(failed)?;
     for mark in &cx.record.watermarks {
         let value = soft_binding_value(&mark.payload)?;

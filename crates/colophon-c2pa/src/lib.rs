@@ -5,17 +5,19 @@
 //! verifier needs is put right in `guard`; each case names what was observed.
 #![forbid(unsafe_code)]
 
+mod binding;
 mod definition;
 mod guard;
 mod read;
 mod seal;
+mod sealing;
 mod settings;
 mod signer;
 mod store;
 mod trust;
 
 use colophon_core::{
-    Finding, Mark, MarkInfo, MarkKind, ReadCx, Result, SealCx, Sealed, Stage, Step, WriteCx,
+    Finding, Mark, MarkInfo, MarkKind, ReadCx, Result, SealCx, Sealed, Sealing, Stage, Step, WriteCx,
 };
 
 /// The marks of this crate.
@@ -54,5 +56,9 @@ impl Mark for ManifestMark {
 
     fn seal(&self, cx: &SealCx<'_>) -> Result<Sealed> {
         seal::seal(cx)
+    }
+
+    fn begin_seal<'a>(&self, cx: &SealCx<'a>) -> Result<Option<Box<dyn Sealing + 'a>>> {
+        sealing::begin(cx)
     }
 }

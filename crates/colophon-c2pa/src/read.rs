@@ -3,12 +3,13 @@
 use c2pa::assertions::Relationship;
 use c2pa::{Builder, Ingredient, Manifest, Reader, ValidationState};
 use colophon_core::{
-    Carrier, Error, ErrorKind, Evidence, Finding, HardBinding, ManifestEvidence, Normalisation, Note, Place,
-    ReadCx, Record, Result, SealCx, SignerEvidence, Slot, Source, SourceReader, State, StatusCodes, Trust,
-    TrustAxes, Why,
+    Carrier, Error, ErrorKind, Evidence, Finding, HardBinding, Limits, ManifestEvidence, Normalisation, Note,
+    Place, ReadCx, Record, Result, SealCx, SignerEvidence, Slot, Source, SourceReader, State, StatusCodes,
+    Trust, TrustAxes, Why,
 };
 use serde_json::Value;
 
+use crate::binding::{self, Bound};
 use crate::trust::{self, Judged};
 use crate::{INFO, RECORD_LABEL, guard, seal, settings, store};
 
@@ -74,6 +75,9 @@ pub(crate) fn read(cx: &ReadCx<'_>) -> Vec<Finding> {
 /// A store that the library finds in the container.
 fn embedded(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
     let entry = cx.layout.of(Slot::Jumbf).next();
+    if let Some(f) = streamed(cx, mime) {
+        return Some(f);
+    }
     let place = entry.map(|e| Place::at(e.place.clone(), e.range.clone(), e.normative));
     let read = caught(|| reader(cx.trust)?.with_stream(mime, SourceReader::new(cx.source)));
     // Formats whose walk does not list the store: the library fetches it, for the parts that are judged here.
@@ -91,6 +95,44 @@ fn embedded(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
     };
     f.place = place;
     Some(f)
+}
+
+/// The store of a file that is not held in memory: its binding is hashed here, everything else is the library's to check.
+/// `None` where the library has to read the file.
+fn streamed(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
+    let mut entries = cx.layout.of(Slot::Jumbf);
+    let (Some(entry), None, None) = (entries.next(), entries.next(), cx.source.as_bytes()) else {
+        return None;
+    };
+    let (read, holds) = apart(&entry.value, mime, cx.source, cx.binding, cx.trust, cx.limits)?;
+    let mut f = match read {
+        Ok(reader) => finding(&reader, "embedded", Some(&entry.value), Some(holds), cx.trust),
+        Err(e) => refused(&e, "embedded", Some(&entry.value), cx.trust),
+    };
+    f.place = Some(Place::at(entry.place.clone(), entry.range.clone(), entry.normative));
+    Some(f)
+}
+
+/// Reads a store apart from its file: the library's answer, which is a mismatch of content for want of content, and whether
+/// the content is the one that is bound. `None` where the library has to read the file.
+fn apart(
+    store: &[u8],
+    mime: &str,
+    source: &dyn Source,
+    known: Option<&[u8]>,
+    trust: &Trust,
+    limits: &Limits,
+) -> Option<(c2pa::Result<Reader>, bool)> {
+    let bound = Bound::of(store)?;
+    let head = binding::file_type(source).ok()??;
+    let holds = match known {
+        Some(digest) => bound.is(digest),
+        None => bound.holds(source, limits).ok()??,
+    };
+    let read = caught(|| {
+        reader(trust)?.with_manifest_data_and_stream(store, mime, std::io::Cursor::new(head.as_slice()))
+    });
+    Some((read, holds))
 }
 
 /// A store whose bytes are at hand.
@@ -282,13 +324,7 @@ fn holds(status: &StatusCodes) -> bool {
 const UNTRUSTED: &str = "signingCredential.untrusted";
 
 /// A store that was opened.
-fn finding(
-    reader: &Reader,
-    carrier: &str,
-    raw: Option<&[u8]>,
-    normalised: Option<bool>,
-    trust: &Trust,
-) -> Finding {
+fn finding(reader: &Reader, carrier: &str, raw: Option<&[u8]>, own: Option<bool>, trust: &Trust) -> Finding {
     let mut status = reader.validation_results().map(status).unwrap_or_default();
     let library = reader.validation_state();
     let judged = raw.and_then(|r| judged(r, trust));
@@ -299,11 +335,9 @@ fn finding(
         structure(&active, &mut status);
     }
     let mut content = binding(&status);
-    if let Some(matches) = normalised {
+    if let Some(matches) = own {
         content = if matches { HardBinding::Match } else { HardBinding::Mismatch };
-        if matches {
-            status.failure.retain(|c| c != "assertion.dataHash.mismatch");
-        }
+        rebind(&mut status, matches);
     }
     let believed = judged.as_ref().map_or(library == ValidationState::Trusted, |j| j.trusted);
     let ingredients = ingredient_failures(reader);
@@ -344,6 +378,25 @@ fn finding(
     let mut f = Finding::new(&INFO, state).with(Evidence::Manifest(Box::new(evidence)));
     f.notes = notes;
     f
+}
+
+/// Puts the answer of our own comparison in place of the library's, which compared something else. A form of the
+/// assertion that is wrong in itself stays wrong.
+fn rebind(status: &mut StatusCodes, matches: bool) {
+    for kind in ["assertion.dataHash", "assertion.bmffHash"] {
+        let (good, bad) = (format!("{kind}.match"), format!("{kind}.mismatch"));
+        let said = (status.success.contains(&good), status.failure.contains(&bad));
+        if said == (false, false) || said == (matches, !matches) {
+            continue;
+        }
+        status.success.retain(|c| *c != good);
+        status.failure.retain(|c| *c != bad);
+        if matches { &mut status.success } else { &mut status.failure }.push(if matches {
+            good
+        } else {
+            bad
+        });
+    }
 }
 
 /// Boxes that have to be there by name. The library takes some by their position, and says `claim.multiple` where a box
@@ -511,6 +564,21 @@ fn actions(value: &Value, e: &mut ManifestEvidence) {
     }
 }
 
+/// The library's results on content it did not see, with the comparison that was made here and succeeded.
+fn rebind_results(active: &mut Value) {
+    const MISMATCH: &str = "assertion.bmffHash.mismatch";
+    let is = |item: &Value| item.get("code").and_then(Value::as_str) == Some(MISMATCH);
+    let Some(failures) = active.get_mut("failure").and_then(Value::as_array_mut) else { return };
+    let moved = failures.iter().position(is).map(|at| failures.remove(at));
+    if let (Some(mut item), Some(successes)) =
+        (moved, active.get_mut("success").and_then(Value::as_array_mut))
+    {
+        item["code"] = "assertion.bmffHash.match".into();
+        item["explanation"] = "BMFF hash valid".into();
+        successes.push(item);
+    }
+}
+
 fn ingredient(i: &Ingredient) -> String {
     format!("{:?} {}", i.relationship(), i.title().unwrap_or("untitled"))
 }
@@ -529,6 +597,10 @@ pub(crate) fn add_parent(
     let layout = cx.format.inspect(parent, cx.limits)?;
     let slot = layout.of(Slot::Jumbf).next().map(|e| e.value.as_slice());
     let store = match cx.format.info().carrier {
+        // A parent that is not held in memory is hashed here, once.
+        Carrier::Native(mime) if parent.as_bytes().is_none() && slot.and_then(Bound::of).is_some() => {
+            slot.map(|s| (s, mime))
+        }
         Carrier::Native(mime) if slot.is_some() || cx.parent_sidecar.is_none() => {
             builder.add_ingredient_from_stream(json, mime, &mut SourceReader::new(parent)).map_err(failed)?;
             return Ok(());
@@ -540,10 +612,19 @@ pub(crate) fn add_parent(
         return Ok(());
     };
     // The library takes a parent from containers it knows itself; for the others the ingredient is put together here.
-    let read = reader(&Trust::default())
-        .map_err(failed)?
-        .with_manifest_data_and_stream(store, mime, SourceReader::new(parent))
-        .map_err(failed)?;
+    let trust = Trust::default();
+    let streamed = if parent.as_bytes().is_none() && slot == Some(store) {
+        apart(store, mime, parent, None, &trust, cx.limits)
+    } else {
+        None
+    };
+    let (read, own) = if let Some((read, holds)) = streamed {
+        (read.map_err(failed)?, Some(holds))
+    } else {
+        let read = reader(&trust).map_err(failed)?;
+        let source = SourceReader::new(parent);
+        (read.with_manifest_data_and_stream(store, mime, source).map_err(failed)?, None)
+    };
     let mut value: Value = serde_json::from_str(json)
         .map_err(|e| Error::new(ErrorKind::Conflict, "the parent cannot be described").because(e))?;
     value["format"] = mime.into();
@@ -551,6 +632,9 @@ pub(crate) fn add_parent(
     value["active_manifest"] = read.active_label().into();
     value["validation_results"] = serde_json::to_value(read.validation_results())
         .map_err(|e| Error::new(ErrorKind::Conflict, "the parent cannot be described").because(e))?;
+    if own == Some(true) {
+        rebind_results(&mut value["validation_results"]["activeManifest"]);
+    }
     let mut ingredient = Ingredient::from_json(&value.to_string()).map_err(failed)?;
     ingredient.set_manifest_data(store.to_vec()).map_err(failed)?;
     builder.add_ingredient(ingredient);

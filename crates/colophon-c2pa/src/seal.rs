@@ -15,7 +15,7 @@ use crate::definition::builder;
 use crate::signer::Adapter;
 
 /// Raw JUMBF, without the framing of any container.
-const RAW: &str = "application/c2pa";
+pub(crate) const RAW: &str = "application/c2pa";
 
 pub(crate) fn seal(cx: &SealCx<'_>) -> Result<Sealed> {
     match cx.format.info().carrier {
@@ -62,13 +62,17 @@ fn in_slot(cx: &SealCx<'_>, mime: &str, normalisation: Normalisation) -> Result<
 
 /// The store stays beside the file, bound by a hash of all of it.
 fn beside(cx: &SealCx<'_>, mime: &str) -> Result<Sealed> {
+    let all = cx.source.all(cx.limits.input_bytes)?;
+    let store = data_hash(cx, mime, hash_without(&all, None, Normalisation::Raw)?)?;
+    Ok(Sealed { bytes: all.into_owned(), manifest_id: manifest_id(&store), sidecar: Some(store) })
+}
+
+/// A store that binds a whole file by its SHA-256.
+pub(crate) fn data_hash(cx: &SealCx<'_>, mime: &str, hash: Vec<u8>) -> Result<Vec<u8>> {
     let mut builder = builder(cx, mime)?;
     let adapter = Adapter { signer: cx.signer };
     builder.data_hashed_placeholder(adapter.reserve_size(), RAW).map_err(failed)?;
-    let all = cx.source.all(cx.limits.input_bytes)?;
-    let hash = hash_without(&all, None, Normalisation::Raw)?;
-    let store = sign(&mut builder, &adapter, None, hash)?;
-    Ok(Sealed { bytes: all.into_owned(), manifest_id: manifest_id(&store), sidecar: Some(store) })
+    sign(&mut builder, &adapter, None, hash)
 }
 
 fn sign(
@@ -118,7 +122,7 @@ pub(crate) fn hash_without(
 }
 
 /// The label of the active manifest: the last URN in the store.
-fn manifest_id(store: &[u8]) -> String {
+pub(crate) fn manifest_id(store: &[u8]) -> String {
     let text = String::from_utf8_lossy(store);
     text.match_indices("urn:c2pa:")
         .last()
@@ -134,7 +138,7 @@ fn manifest_id(store: &[u8]) -> String {
 
 /// Errors of building and signing. A refused certificate, key or format is the caller's to mend.
 #[expect(clippy::needless_pass_by_value, reason = "the form `map_err` takes")]
-fn failed(e: c2pa::Error) -> Error {
+pub(crate) fn failed(e: c2pa::Error) -> Error {
     let kind = match &e {
         c2pa::Error::UnsupportedType => ErrorKind::Unsupported,
         c2pa::Error::IoError(_) => ErrorKind::Io,

@@ -7,7 +7,7 @@ use colophon_core::Signer;
 /// what the library writes before it shrinks its padding to reach the exact size.
 const COSE_OVERHEAD: usize = 512;
 /// Length of an Ed25519 signature.
-const SIGNATURE: usize = 64;
+pub(crate) const SIGNATURE: usize = 64;
 
 /// Adapter.
 pub(crate) struct Adapter<'a> {

@@ -7,7 +7,7 @@
 const MAX_BOXES: usize = 4096;
 
 /// What was found of the active manifest: the last one of the store (C2PA 2.4, 11.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Active<'a> {
     /// The claim's CBOR, which the signature covers.
     pub(crate) claim: Option<&'a [u8]>,
@@ -15,6 +15,8 @@ pub(crate) struct Active<'a> {
     pub(crate) signature: Option<&'a [u8]>,
     /// Claim boxes; one is legal.
     pub(crate) claims: usize,
+    /// Labels and CBOR of the hash assertions: one binds the content.
+    pub(crate) bindings: Vec<(&'a str, &'a [u8])>,
     /// The manifest is Brotli-compressed: its parts were not looked at.
     pub(crate) compressed: bool,
 }
@@ -30,6 +32,14 @@ pub(crate) fn active(store: &[u8]) -> Option<Active<'_>> {
             (b"jumb", Some(l)) if l == "c2pa.claim" || l.starts_with("c2pa.claim.v") => {
                 found.claims += 1;
                 found.claim = part.children().find(|b| b.kind == *b"cbor").map(|b| b.body);
+            }
+            (b"jumb", Some("c2pa.assertions")) => {
+                for assertion in part.children() {
+                    let cbor = || assertion.children().find(|b| b.kind == *b"cbor").map(|b| b.body);
+                    if let Some(label) = assertion.label().filter(|l| l.starts_with("c2pa.hash.")) {
+                        found.bindings.push((label, cbor().unwrap_or_default()));
+                    }
+                }
             }
             (b"jumb", Some("c2pa.signature")) => {
                 found.signature = part.children().find(|b| b.kind == *b"cbor").map(|b| b.body);

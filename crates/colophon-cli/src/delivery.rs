@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use colophon::{Error, ErrorKind, Marked, sha256_hex};
+use colophon::{Error, ErrorKind, Record, Report, sha256_hex};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -32,7 +32,7 @@ pub(crate) struct Deliveries {
 
 impl Deliveries {
     /// Appends a record and makes it durable, before the content is handed out.
-    pub(crate) fn record(&self, marked: &Marked, now: &str) -> Result<(), Failure> {
+    pub(crate) fn record(&self, record: &Record, report: &Report, now: &str) -> Result<(), Failure> {
         let _guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |e: std::io::Error| Failure::from(e).on(&self.path);
         let until = OffsetDateTime::parse(now, &Rfc3339)
@@ -41,7 +41,7 @@ impl Deliveries {
             .and_then(|t| t.format(&Rfc3339).ok())
             .ok_or_else(|| Failure::usage("the clock or the retention is out of range"))?;
         let previous = last_line(&self.path)?.map(|line| sha256_hex(line.as_bytes()));
-        let label = marked.report.findings.iter().find_map(|f| match &f.evidence {
+        let label = report.findings.iter().find_map(|f| match &f.evidence {
             Some(colophon::Evidence::Aigc(e)) => {
                 Some((e.label.clone(), f.place.as_ref().map(|p| p.path.clone())))
             }
@@ -50,9 +50,9 @@ impl Deliveries {
         let line = json!({
             "type": "unlabelled-delivery",
             "time": now,
-            "content_id": marked.record.content_id,
-            "sha256_before": marked.record.sha256_before,
-            "sha256_after": marked.report.subject.sha256,
+            "content_id": record.content_id,
+            "sha256_before": record.sha256_before,
+            "sha256_after": report.subject.sha256,
             "label": label.as_ref().map(|(value, _)| value),
             "place": label.as_ref().and_then(|(_, place)| place.clone()),
             "explicit": false,

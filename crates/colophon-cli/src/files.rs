@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use colophon::exit::Exit;
-use colophon::{Error, ErrorKind};
+use colophon::{Error, ErrorKind, FileSource};
 
 use crate::advice::Failure;
 
@@ -22,6 +22,12 @@ impl Input {
     /// Standard input.
     pub(crate) fn is_stdin(&self) -> bool {
         self.path.as_os_str() == "-"
+    }
+
+    /// The file to be read by position; `None` for standard input, and for what [`Input::read`] reports on.
+    pub(crate) fn file(&self) -> Option<FileSource> {
+        let file = std::fs::metadata(&self.path).is_ok_and(|m| m.is_file()) && !self.is_stdin();
+        if file { FileSource::open(&self.path).ok() } else { None }
     }
 
     /// All bytes, bounded.

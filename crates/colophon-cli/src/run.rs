@@ -5,6 +5,7 @@ mod demo;
 mod formats;
 mod init;
 mod key;
+mod large;
 mod mark;
 mod profile;
 mod propagate;

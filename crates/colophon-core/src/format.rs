@@ -250,6 +250,12 @@ pub trait Format: Send + Sync {
         self.score(head)
     }
 
+    /// Files of this format are large: walking and editing read by position and hold no more than tables and metadata, so
+    /// a file on disk is not read into memory first.
+    fn streams(&self) -> bool {
+        false
+    }
+
     /// Walks the container: checks its structure, lists metadata, media ranges and properties.
     ///
     /// # Errors

@@ -53,6 +53,6 @@ pub use plan::{Existing, Plan, PlanNote};
 pub use record::{RECORD_SCHEMA, Record};
 pub use registry::Registry;
 pub use report::{Outcome, REPORT_SCHEMA, Report, Subject, Verdict};
-pub use seal::{SealAct, SealCx, Sealed, Signer, Trust};
+pub use seal::{SealAct, SealCx, Sealed, Sealing, Signed, Signer, Trust};
 pub use signal::{Observation, Placed, Query, RenderCx, SignalOp, Tools, WatermarkRecord, WatermarkSpec};
-pub use source::{Source, SourceReader};
+pub use source::{FileSource, Source, SourceReader};

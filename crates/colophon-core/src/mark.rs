@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     Declaration, Edit, Finding, Format, Layout, Limits, MarkKind, Observation, Plan, Query, Record, RenderCx,
-    Result, SealCx, Sealed, SignalOp, Signer, Source, Tools, Trust,
+    Result, SealCx, Sealed, Sealing, SignalOp, Signer, Source, Tools, Trust,
 };
 
 /// When a mark is written: content first, then metadata, the signature over both last.
@@ -53,6 +53,9 @@ pub struct ReadCx<'a> {
     pub trust: &'a Trust,
     /// A manifest that came beside the file.
     pub sidecar: Option<&'a [u8]>,
+    /// The digest that was just taken of these very bytes, the way their manifest binds them ([`crate::Signed`]): reading
+    /// back what was written does not hash it again.
+    pub binding: Option<&'a [u8]>,
     /// Secrets of private watermark key schedules to try besides the public one.
     pub watermark_keys: &'a [Vec<u8>],
     /// Answers to [`Mark::queries`], in their order; empty while the questions are still being collected.
@@ -123,5 +126,15 @@ pub trait Mark: Send + Sync {
     fn seal(&self, cx: &SealCx<'_>) -> Result<Sealed> {
         let _ = cx;
         Err(crate::Error::new(crate::ErrorKind::Unsupported, format!("{} does not sign", self.info().id)))
+    }
+
+    /// Begins a seal on a file that is not held in memory, for marks of [`Stage::Seal`]. `None` where the format's
+    /// carrier needs [`Mark::seal`].
+    ///
+    /// # Errors
+    /// As [`Mark::seal`].
+    fn begin_seal<'a>(&self, cx: &SealCx<'a>) -> Result<Option<Box<dyn Sealing + 'a>>> {
+        let _ = cx;
+        Ok(None)
     }
 }

@@ -4,7 +4,8 @@
 //! byte for byte: the promise that a metadata edit leaves coded media alone needs no trust in the editor, and a
 //! large file is rewritten as a stream.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use crate::{Error, Result, Source};
@@ -87,17 +88,58 @@ impl Patch {
     /// # Errors
     /// `Malformed` when splices overlap or reach past the input; `Io` from either side.
     pub fn apply(&self, source: &dyn Source, out: &mut dyn Write) -> Result<()> {
+        self.check(source)?;
+        let mut at = 0;
+        for s in &self.splices {
+            copy(source, at..s.range.start, out)?;
+            out.write_all(&s.with)?;
+            at = s.range.end;
+        }
+        copy(source, at..source.len(), out)?;
+        Ok(())
+    }
+
+    /// Splices stand in order inside the source.
+    fn check(&self, source: &dyn Source) -> Result<()> {
         let mut at = 0;
         for s in &self.splices {
             if s.range.start < at || s.range.end < s.range.start || s.range.end > source.len() {
                 return Err(Error::new(crate::ErrorKind::Malformed, "edits overlap or reach past the end")
                     .at_offset(s.range.start));
             }
-            copy(source, at..s.range.start, out)?;
+            at = s.range.end;
+        }
+        Ok(())
+    }
+
+    /// Appends the changed input to a file. Unchanged ranges of a file are copied by the system.
+    ///
+    /// # Errors
+    /// As [`Patch::apply`].
+    pub fn apply_to_file(&self, source: &dyn Source, mut out: &File) -> Result<()> {
+        let Some(file) = source.as_file() else { return self.apply(source, &mut out) };
+        self.check(source)?;
+        let mut at = 0;
+        for s in &self.splices {
+            file.copy_to(at..s.range.start, out)?;
             out.write_all(&s.with)?;
             at = s.range.end;
         }
-        copy(source, at..source.len(), out)?;
+        Ok(file.copy_to(at..source.len(), out)?)
+    }
+
+    /// Makes the changes in a file, when none of them moves anything.
+    ///
+    /// # Errors
+    /// `Check` when a splice changes the length; `Io`.
+    pub fn apply_in_place(&self, mut file: &File) -> Result<()> {
+        if self.splices.iter().any(|s| s.range.end.checked_sub(s.range.start) != Some(s.with.len() as u64)) {
+            return Err(Error::new(crate::ErrorKind::Check, "an edit in place changes a length"));
+        }
+        for s in &self.splices {
+            file.seek(SeekFrom::Start(s.range.start))?;
+            file.write_all(&s.with)?;
+        }
         Ok(())
     }
 
@@ -158,6 +200,27 @@ mod tests {
         p.insert(1, "b");
         p.replace(1..2, "c");
         assert_eq!(apply(&p, "xyz"), "xabcz");
+    }
+
+    #[test]
+    fn a_file_is_patched_as_memory_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in");
+        std::fs::write(&path, "0123456789").unwrap();
+        let source = crate::FileSource::open(&path).unwrap();
+        let mut p = Patch::new();
+        p.replace(2..4, "XY!");
+        p.insert(10, ">");
+        p.remove(8..9);
+        let out = folder.path().join("out");
+        p.apply_to_file(&source, &File::create(&out).unwrap()).unwrap();
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), apply(&p, "0123456789"));
+        let mut same = Patch::new();
+        same.replace(1..3, "ab");
+        let file = File::options().write(true).open(&out).unwrap();
+        same.apply_in_place(&file).unwrap();
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), "0abY!45679>");
+        assert!(p.apply_in_place(&file).is_err(), "it would move what follows");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct Record {
     /// Watermarks as embedded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watermarks: Vec<WatermarkRecord>,
-    /// SHA-256 of the input before marking.
-    pub sha256_before: String,
+    /// SHA-256 of the input before marking. Absent for large files that were marked from file to file: it would take
+    /// another pass over them, and the manifest binds the content as it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256_before: Option<String>,
 }

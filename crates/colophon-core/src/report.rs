@@ -52,8 +52,9 @@ pub struct Subject {
     pub name: String,
     /// Length in bytes.
     pub size: u64,
-    /// SHA-256 of all bytes.
-    pub sha256: String,
+    /// SHA-256 of all bytes. Absent only from the report on a large file that was marked from file to file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Format id.
     pub format: String,
     /// Kind of content.

@@ -98,3 +98,28 @@ pub struct Sealed {
     /// Label of the active manifest.
     pub manifest_id: String,
 }
+
+/// A seal on a file that is written once and never held in memory: a place is reserved in what is written, then the
+/// written file is hashed, signed over, and the store filled in.
+pub trait Sealing {
+    /// What stands in [`crate::Slot::Jumbf`] until the file is signed, as long as the signed store. `None` when the
+    /// store is kept beside the file.
+    fn placeholder(&self) -> Option<&[u8]>;
+
+    /// Hashes the written file once and signs.
+    ///
+    /// # Errors
+    /// `Key`, `Check` when the store has not the reserved length, reading errors.
+    fn finish(self: Box<Self>, written: &dyn Source) -> Result<Signed>;
+}
+
+/// A signed store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The manifest store.
+    pub store: Vec<u8>,
+    /// Label of the active manifest.
+    pub manifest_id: String,
+    /// The digest of the written file that the store binds.
+    pub binding: Vec<u8>,
+}

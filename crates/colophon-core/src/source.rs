@@ -1,7 +1,11 @@
 //! Bytes to be read, in memory or elsewhere, by position.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Error, Result};
 
@@ -21,6 +25,11 @@ pub trait Source: Sync {
 
     /// All bytes, when they are in memory already.
     fn as_bytes(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// The file, when the source is one: ranges of it are copied without passing through this process.
+    fn as_file(&self) -> Option<&FileSource> {
         None
     }
 
@@ -97,6 +106,72 @@ impl Source for Vec<u8> {
     }
 
     fn as_bytes(&self) -> Option<&[u8]> {
+        Some(self)
+    }
+}
+
+/// A file read by position, at the length it had when it was opened.
+#[derive(Debug)]
+pub struct FileSource {
+    file: File,
+    len: u64,
+    /// Copying moves the file's one cursor: one copy at a time.
+    cursor: Mutex<()>,
+}
+
+impl FileSource {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::new(File::open(path)?)
+    }
+
+    /// An opened file.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn new(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self { file, len, cursor: Mutex::new(()) })
+    }
+
+    /// Appends a range to what was written to `out`. Where the system can, the bytes never enter this process.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file became shorter; those of the file system.
+    pub fn copy_to(&self, range: Range<u64>, out: &File) -> io::Result<()> {
+        let len = range.end.saturating_sub(range.start);
+        if len == 0 {
+            return Ok(());
+        }
+        let _one = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut from, mut out) = (&self.file, out);
+        from.seek(SeekFrom::Start(range.start))?;
+        let copied = io::copy(&mut from.take(len), &mut out)?;
+        if copied == len { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+impl Source for FileSource {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::read_exact_at(&self.file, buf, offset);
+        #[cfg(not(unix))]
+        {
+            let _one = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut file = &self.file;
+            file.seek(SeekFrom::Start(offset))?;
+            file.read_exact(buf)
+        }
+    }
+
+    fn as_file(&self) -> Option<&FileSource> {
         Some(self)
     }
 }

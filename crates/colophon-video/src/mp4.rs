@@ -4,7 +4,7 @@ use std::io::Write;
 
 use colophon_container::bmff::{
     self, Boxes,
-    edit::{Change, edit},
+    edit::{changes, edit},
     metadata,
     movie::{self, Movie, Track},
 };
@@ -24,6 +24,9 @@ const NOTE: &str = "label through ffmpeg, with the source's codec; streams, time
                     metadata and signature without decoding";
 const AIGC_PLACE: &str = "moov/udta/meta key AIGC";
 
+const MANIFEST_SLOT: SlotInfo =
+    SlotInfo { slot: Slot::Jumbf, place: "C2PA uuid box", source: "C2PA 2.4, A.5.1" };
+
 static MP4_INFO: FormatInfo = FormatInfo {
     id: "mp4",
     name: "MP4",
@@ -34,6 +37,7 @@ static MP4_INFO: FormatInfo = FormatInfo {
     slots: &[
         SlotInfo { slot: Slot::Field, place: AIGC_PLACE, source: "TC260-PG-20257A" },
         SlotInfo { slot: Slot::Xmp, place: "XMP uuid box", source: "XMP specification part 3, 1.2.5" },
+        MANIFEST_SLOT,
     ],
     signal: SignalSupport::Label,
     carrier: Carrier::Native("video/mp4"),
@@ -50,6 +54,7 @@ static MOV_INFO: FormatInfo = FormatInfo {
     slots: &[
         SlotInfo { slot: Slot::Field, place: AIGC_PLACE, source: "TC260-PG-20257A" },
         SlotInfo { slot: Slot::Xmp, place: "moov/udta/XMP_", source: "XMP specification part 3, 1.2.6" },
+        MANIFEST_SLOT,
     ],
     signal: SignalSupport::Label,
     carrier: Carrier::Native("video/quicktime"),
@@ -114,6 +119,10 @@ impl Format for Bmff {
         }
     }
 
+    fn streams(&self) -> bool {
+        true
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let file = self.open(source, limits)?;
         let mut layout = Layout {
@@ -147,22 +156,7 @@ impl Format for Bmff {
         if edits.is_empty() {
             return Ok(Patch::new());
         }
-        let changes: Result<Vec<Change>> = edits
-            .iter()
-            .map(|e| match e {
-                Edit::Set { slot: Slot::Field, key, value } => {
-                    Ok(Change::Key { name: key.clone(), value: value.clone() })
-                }
-                Edit::Set { slot: Slot::Xmp, value, .. } => Ok(Change::Xmp(value.clone())),
-                Edit::Set { slot, key, .. } => {
-                    Err(Error::unsupported(self.info.id, format!("no place for {slot:?} {key}")))
-                }
-                Edit::Remove { range } => Ok(Change::Remove(range.clone())),
-            })
-            .collect();
-        // What is set and removed at once is set: a removal gives way to a change of the same range that stands before it.
-        let mut changes = changes?;
-        changes.sort_by_key(|c| matches!(c, Change::Remove(_)));
+        let changes = changes(self.info.id, edits)?;
         let boxes = bmff::walk(source, limits).map_err(|e| e.in_format(self.info.id))?;
         edit(source, &boxes, &changes, self.quicktime, limits).map_err(|e| e.in_format(self.info.id))
     }

@@ -3,6 +3,7 @@
 //! | you want to | call |
 //! |---|---|
 //! | mark bytes in memory | [`mark`] |
+//! | mark, judge, list a large file on disk, without reading it into memory | [`mark_file`], [`verify_file`], [`inspect_file`] |
 //! | judge a file against the rules of one or more jurisdictions | [`verify`] |
 //! | list every mark without judging | [`inspect`] |
 //! | see what marking would do | [`plan`] |
@@ -40,16 +41,17 @@ mod propagating;
 mod reading;
 mod registry;
 mod result;
+mod streaming;
 mod watermark;
 
 pub use colophon_core::{
     AigcEvidence, AudibleSpec, Carrier, Confidence, Declaration, Error, ErrorKind, Evidence, Existing,
-    Finding, Format, FormatInfo, Generator, HardBinding, LabelAt, LabelEvidence, LabelForm, LabelLook,
-    LabelRecord, LabelSound, LabelSpec, Limits, ManifestEvidence, Mark, MarkInfo, MarkKind, Media, Model,
-    Note, Observation, Origin, Outcome, Place, Placed, Plan, PlanNote, ProtectionEvidence, ProtectionState,
-    Query, REPORT_SCHEMA, Record, Registry, RenderCx, Report, Result, SignalOp, SignalSupport, Signer, Slot,
-    SlotInfo, SoundPosition, Source, Stage, State, Subject, Tools, Trust, Verdict, WatermarkEvidence,
-    WatermarkRecord, WatermarkSpec, Why, exit, sha256_hex,
+    FileSource, Finding, Format, FormatInfo, Generator, HardBinding, LabelAt, LabelEvidence, LabelForm,
+    LabelLook, LabelRecord, LabelSound, LabelSpec, Limits, ManifestEvidence, Mark, MarkInfo, MarkKind, Media,
+    Model, Note, Observation, Origin, Outcome, Place, Placed, Plan, PlanNote, ProtectionEvidence,
+    ProtectionState, Query, REPORT_SCHEMA, Record, Registry, RenderCx, Report, Result, SignalOp,
+    SignalSupport, Signer, Slot, SlotInfo, SoundPosition, Source, Stage, State, Subject, Tools, Trust,
+    Verdict, WatermarkEvidence, WatermarkRecord, WatermarkSpec, Why, exit, sha256_hex,
 };
 pub use colophon_policy::{LabelChoice, Overrides, Profile, Rule};
 
@@ -80,10 +82,11 @@ pub use colophon_sign as sign;
 pub use marking::{Marked, mark, plan};
 pub use options::{Options, Profiles};
 pub use propagating::{Propagated, Propagation, UploadClass, propagate};
-pub use reading::{inspect, verify};
+pub use reading::{inspect, inspect_file, verify, verify_file};
 pub use registry::registry;
 pub use result::{
     CheckedResult, Detector, Layer, OpenRule, ProfileVerdict, RESULT_SCHEMA, ResultItem, ResultSigner,
     SignedResult, VerificationResult, check_result, sign_result,
 };
+pub use streaming::{MarkedFile, mark_file};
 pub use watermark::{Detected, detect_watermark, embed_watermark};

@@ -1,7 +1,7 @@
 //! Marking: probe, inspect, plan, content, metadata, record, signature, read back.
 
 use colophon_core::{
-    Declaration, Edit, Error, ErrorKind, Existing, Format, LabelRecord, Layout, Placed, Plan, PlanNote,
+    Declaration, Edit, Error, ErrorKind, Existing, Format, LabelRecord, Layout, Mark, Placed, Plan, PlanNote,
     RECORD_SCHEMA, Record, RenderCx, Report, Result, SealAct, SealCx, SignalOp, Signer, Slot, Source, Stage,
     Step, WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
 };
@@ -72,20 +72,8 @@ pub fn mark(
     let rendered = opened.render(input, &declaration, &mut plan, &incoming, signer, options)?;
     let content = rendered.bytes.as_deref().unwrap_or(input);
     let content = write_metadata(opened.format, content, &declaration, &plan, signer, options)?;
-    let record = Record {
-        schema: RECORD_SCHEMA.to_owned(),
-        content_id: declaration.content_id.clone().unwrap_or_default(),
-        producer: declaration.producer.clone(),
-        origin: declaration.origin,
-        generator: declaration.generator.clone(),
-        time: declaration.produced_at.clone().unwrap_or_else(|| options.now.clone()),
-        time_source: if declaration.produced_at.is_some() { "declaration" } else { "system-clock" }
-            .to_owned(),
-        profiles: plan.profiles.clone(),
-        labels: rendered.labels,
-        watermarks: rendered.watermarks,
-        sha256_before: sha256_hex(input),
-    };
+    let before = Some(sha256_hex(input));
+    let record = record(&declaration, &plan, rendered.labels, rendered.watermarks, before, options);
     let (bytes, sidecar) = match signer {
         None => (content, None),
         Some(signer) => {
@@ -103,27 +91,20 @@ pub fn mark(
                 limits: &options.limits,
                 now: &options.now,
             };
-            let seal =
-                registry().marks().iter().find(|m| m.info().stage == Stage::Seal).ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::Unsupported,
-                        "this build writes no manifests; build it with the feature c2pa",
-                    )
-                })?;
-            let sealed = seal.seal(&cx)?;
+            let sealed = sealer()?.seal(&cx)?;
             (sealed.bytes, sealed.sidecar)
         }
     };
     let read = Options { sidecar: sidecar.clone(), ..options.reading_own_marks() };
     let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };
-    let report = reading::judged(&bytes, profiles, &read, depth)
+    let report = reading::judged(&bytes.as_slice(), profiles, &read, depth)
         .map_err(|e| Error::new(ErrorKind::Check, "the result cannot be read back").because(e))?;
     check::against_plan(&plan, &declaration, &record, &incoming.findings, &report)?;
     Ok(Marked { bytes, sidecar, plan, record, report })
 }
 
 /// Fills in what the run supplies: a content id from its randomness.
-fn complete(declaration: &Declaration, options: &Options) -> Declaration {
+pub(crate) fn complete(declaration: &Declaration, options: &Options) -> Declaration {
     let mut d = declaration.clone();
     d.content_id.get_or_insert_with(|| uuid(&options.seed, options.hint.as_deref()));
     d
@@ -144,7 +125,7 @@ fn uuid(seed: &[u8; 32], name: Option<&str>) -> String {
     format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
 }
 
-fn make_plan(
+pub(crate) fn make_plan(
     opened: &Opened,
     declaration: &Declaration,
     profiles: &Profiles,
@@ -171,6 +152,41 @@ fn make_plan(
     Ok(plan)
 }
 
+/// The record of a marking.
+pub(crate) fn record(
+    declaration: &Declaration,
+    plan: &Plan,
+    labels: Vec<LabelRecord>,
+    watermarks: Vec<WatermarkRecord>,
+    sha256_before: Option<String>,
+    options: &Options,
+) -> Record {
+    Record {
+        schema: RECORD_SCHEMA.to_owned(),
+        content_id: declaration.content_id.clone().unwrap_or_default(),
+        producer: declaration.producer.clone(),
+        origin: declaration.origin,
+        generator: declaration.generator.clone(),
+        time: declaration.produced_at.clone().unwrap_or_else(|| options.now.clone()),
+        time_source: if declaration.produced_at.is_some() { "declaration" } else { "system-clock" }
+            .to_owned(),
+        profiles: plan.profiles.clone(),
+        labels,
+        watermarks,
+        sha256_before,
+    }
+}
+
+/// The mark that signs.
+///
+/// # Errors
+/// `Unsupported` in a build without.
+pub(crate) fn sealer() -> Result<&'static dyn Mark> {
+    registry().marks().iter().copied().find(|m| m.info().stage == Stage::Seal).ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "this build writes no manifests; build it with the feature c2pa")
+    })
+}
+
 /// What rendering made.
 struct Rendered {
     /// New bytes; `None` when the content was not touched.
@@ -180,16 +196,14 @@ struct Rendered {
 }
 
 impl Opened {
-    /// Label and watermark, in one decode and one encode.
-    fn render(
+    /// What is to be done to the content.
+    pub(crate) fn signal_ops(
         &self,
-        input: &[u8],
         declaration: &Declaration,
-        plan: &mut Plan,
-        incoming: &Incoming,
+        plan: &Plan,
         signer: Option<&dyn Signer>,
         options: &Options,
-    ) -> Result<Rendered> {
+    ) -> Result<Vec<SignalOp>> {
         let mut ops: Vec<SignalOp> = Vec::new();
         if plan.watermark {
             let key_id = signer.map(Signer::key_id);
@@ -214,6 +228,20 @@ impl Opened {
                 }
             }
         }
+        Ok(ops)
+    }
+
+    /// Label and watermark, in one decode and one encode.
+    fn render(
+        &self,
+        input: &[u8],
+        declaration: &Declaration,
+        plan: &mut Plan,
+        incoming: &Incoming,
+        signer: Option<&dyn Signer>,
+        options: &Options,
+    ) -> Result<Rendered> {
+        let mut ops = self.signal_ops(declaration, plan, signer, options)?;
         let (labels, watermarks) = incoming.spare(&mut ops);
         let mut out = Rendered { bytes: None, labels, watermarks };
         let cx = RenderCx { limits: &options.limits, tools: &options.tools };
@@ -261,7 +289,23 @@ fn write_metadata(
     signer: Option<&dyn Signer>,
     options: &Options,
 ) -> Result<Vec<u8>> {
-    let mut layout = format.inspect(&content, &options.limits)?;
+    let layout = format.inspect(&content, &options.limits)?;
+    let edits = metadata_edits(format, layout, declaration, plan, signer, options)?;
+    if edits.is_empty() {
+        return Ok(content.to_vec());
+    }
+    format.edit(&content, &edits, &options.limits)?.apply_to_vec(&content)
+}
+
+/// What all metadata marks write into a file of this layout.
+pub(crate) fn metadata_edits(
+    format: &'static dyn Format,
+    mut layout: Layout,
+    declaration: &Declaration,
+    plan: &Plan,
+    signer: Option<&dyn Signer>,
+    options: &Options,
+) -> Result<Vec<Edit>> {
     let mut edits: Vec<Edit> = Vec::new();
     for mark in registry().marks().iter().filter(|m| m.info().stage == Stage::Metadata) {
         let limits = &options.limits;
@@ -275,10 +319,7 @@ fn write_metadata(
             }
         }
     }
-    if edits.is_empty() {
-        return Ok(content.to_vec());
-    }
-    format.edit(&content, &edits, &options.limits)?.apply_to_vec(&content)
+    Ok(edits)
 }
 
 /// Changes the walk's result as the edit will change the file.

@@ -60,6 +60,9 @@ pub struct Options {
     pub watermark_keys: Vec<Vec<u8>>,
     /// Skip marks that cannot be placed instead of failing.
     pub best_effort: bool,
+    /// Marking from file to file: state the SHA-256 of the whole file before and after in record and report. Each takes a
+    /// pass over the file of its own.
+    pub digests: bool,
 }
 
 impl Options {
@@ -78,6 +81,7 @@ impl Options {
             watermark_strength: "default".to_owned(),
             watermark_keys: Vec::new(),
             best_effort: false,
+            digests: true,
         }
     }
 

@@ -244,7 +244,7 @@ fn seal(
         profiles: vec!["cn-platform".to_owned()],
         labels: Vec::new(),
         watermarks: Vec::new(),
-        sha256_before: sha256_hex(input),
+        sha256_before: Some(sha256_hex(input)),
     };
     let parent: &dyn Source = &input;
     let sealed = seal.seal(&SealCx {

@@ -1,9 +1,9 @@
 //! Reading: every mark in every place, then the profiles' verdicts.
 
 use colophon_core::{
-    Error, ErrorKind, Evidence, Finding, Format, Layout, Mark, MarkKind, Note, Observation, Query,
-    REPORT_SCHEMA, ReadCx, Record, RenderCx, Report, Result, SignalSupport, Slot, Source, Stage, State,
-    Subject, Why, sha256_source,
+    Error, ErrorKind, Evidence, FileSource, Finding, Format, Layout, Mark, MarkKind, Note, Observation,
+    Query, REPORT_SCHEMA, ReadCx, Record, RenderCx, Report, Result, SignalSupport, Slot, Source, Stage,
+    State, Subject, Why, sha256_source,
 };
 use colophon_policy::Examined;
 
@@ -15,27 +15,75 @@ use crate::{Options, Profiles, registry};
 /// Only when the input cannot be examined at all: unknown format, broken container, a limit. Whatever is wrong with a
 /// mark is a finding.
 pub fn verify(input: &[u8], profiles: &Profiles, options: &Options) -> Result<Report> {
-    judged(input, profiles, options, Depth::Content)
+    judged(&input, profiles, options, Depth::Content)
+}
+
+/// [`verify`] for a file on disk: formats whose files are large are not read into memory.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_file(input: &FileSource, profiles: &Profiles, options: &Options) -> Result<Report> {
+    on_disk(input, options, |source| judged(source, profiles, options, Depth::Content))
+}
+
+/// [`inspect`] for a file on disk, as [`verify_file`].
+///
+/// # Errors
+/// As [`verify`].
+pub fn inspect_file(input: &FileSource, options: &Options) -> Result<Report> {
+    on_disk(input, options, |source| Opened::open(source, options)?.report(source, options, Depth::Content))
+}
+
+/// Reads a file from disk or, where its format needs that, from memory.
+fn on_disk<T>(
+    input: &FileSource,
+    options: &Options,
+    work: impl FnOnce(&dyn Source) -> Result<T>,
+) -> Result<T> {
+    let format = registry().probe_source(input, options.hint.as_deref())?;
+    if format.is_some_and(Format::streams) {
+        return work(input);
+    }
+    let source: &dyn Source = input;
+    work(&source.all(options.limits.input_bytes)?.as_ref())
 }
 
 /// [`verify`] to a given depth.
 ///
 /// # Errors
 /// As [`verify`].
-pub(crate) fn judged(input: &[u8], profiles: &Profiles, options: &Options, depth: Depth) -> Result<Report> {
-    let opened = Opened::open(&input, options)?;
-    let mut report = opened.report(&input, options, depth)?;
-    let info = opened.format.info();
-    let has_aigc_slot = info.slots.iter().any(|s| matches!(s.slot, Slot::Field | Slot::Xmp));
-    let examined = Examined {
-        media: info.media,
-        properties: &report.subject.properties,
-        has_aigc_slot,
-        findings: &report.findings,
-        date: judged_day(options),
-    };
-    report.verdicts = profiles.iter().flat_map(|p| colophon_policy::judge(p, &examined)).collect();
-    Ok(report)
+pub(crate) fn judged(
+    input: &dyn Source,
+    profiles: &Profiles,
+    options: &Options,
+    depth: Depth,
+) -> Result<Report> {
+    Opened::open(input, options)?.judged(input, profiles, options, depth)
+}
+
+impl Opened {
+    /// Reads and judges.
+    pub(crate) fn judged(
+        &self,
+        input: &dyn Source,
+        profiles: &Profiles,
+        options: &Options,
+        depth: Depth,
+    ) -> Result<Report> {
+        let opened = self;
+        let mut report = opened.report(input, options, depth)?;
+        let info = opened.format.info();
+        let has_aigc_slot = info.slots.iter().any(|s| matches!(s.slot, Slot::Field | Slot::Xmp));
+        let examined = Examined {
+            media: info.media,
+            properties: &report.subject.properties,
+            has_aigc_slot,
+            findings: &report.findings,
+            date: judged_day(options),
+        };
+        report.verdicts = profiles.iter().flat_map(|p| colophon_policy::judge(p, &examined)).collect();
+        Ok(report)
+    }
 }
 
 /// The day judged for: the caller's clock, which `Trust::at` overrides elsewhere for certificates only.
@@ -55,6 +103,8 @@ pub fn inspect(input: &[u8], options: &Options) -> Result<Report> {
 pub(crate) struct Opened {
     pub(crate) format: &'static dyn Format,
     pub(crate) layout: Layout,
+    /// See [`ReadCx::binding`].
+    pub(crate) binding: Option<Vec<u8>>,
 }
 
 /// Which marks to read.
@@ -85,19 +135,31 @@ impl Opened {
             )
         })?;
         let layout = format.inspect(input, &options.limits)?;
-        Ok(Self { format, layout })
+        Ok(Self { format, layout, binding: None })
     }
 
     fn report(&self, input: &dyn Source, options: &Options, depth: Depth) -> Result<Report> {
         let info = self.format.info();
-        let findings = self.findings(input, options, depth);
+        // Of a file on disk the digest and the marks are read at the same time: both read all of it.
+        let (findings, sha256) = if !options.digests && self.binding.is_some() {
+            (self.findings(input, options, depth), None)
+        } else if input.as_bytes().is_some() {
+            (self.findings(input, options, depth), Some(sha256_source(input)?))
+        } else {
+            std::thread::scope(|scope| {
+                let digest = scope.spawn(|| sha256_source(input));
+                let findings = self.findings(input, options, depth);
+                let crashed = |_| Err(Error::new(ErrorKind::Io, "the digest could not be computed"));
+                digest.join().unwrap_or_else(crashed).map(|sha256| (findings, Some(sha256)))
+            })?
+        };
         Ok(Report {
             schema: REPORT_SCHEMA.to_owned(),
             tool: concat!("colophon/", env!("CARGO_PKG_VERSION")).to_owned(),
             subject: Subject {
                 name: options.hint.clone().unwrap_or_else(|| "-".to_owned()),
                 size: input.len(),
-                sha256: sha256_source(input)?,
+                sha256,
                 format: info.id.to_owned(),
                 media: info.media,
                 properties: self.layout.properties.clone(),
@@ -120,6 +182,7 @@ impl Opened {
             record: None,
             trust: &options.trust,
             sidecar: options.sidecar.as_deref(),
+            binding: self.binding.as_deref(),
             watermark_keys: &options.watermark_keys,
             answers: &[],
         };

@@ -127,7 +127,7 @@ pub struct SignedResult {
 /// Makes and signs the document of one or more reports.
 ///
 /// # Errors
-/// `Key` for a key that is not Ed25519, and as [`Signer::sign`].
+/// `Key` for a key that is not Ed25519, `Usage` for a report without a digest, and as [`Signer::sign`].
 pub fn sign_result(
     reports: &[Report],
     checked_at: &str,
@@ -137,6 +137,12 @@ pub fn sign_result(
     let public = signer.public_key();
     if signer.algorithm() != "EdDSA" || public.len() != 32 {
         return Err(Error::new(ErrorKind::Key, "results are signed with Ed25519 keys"));
+    }
+    if reports.iter().any(|r| r.subject.sha256.is_none()) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "a report without the digest of its content names no content",
+        ));
     }
     let document = VerificationResult {
         schema: RESULT_SCHEMA.to_owned(),
@@ -244,7 +250,7 @@ fn item(report: &Report) -> ResultItem {
     profiles.dedup();
     ResultItem {
         name: s.name.clone(),
-        content_sha256: s.sha256.clone(),
+        content_sha256: s.sha256.clone().unwrap_or_default(),
         content_length: s.size,
         format: s.format.clone(),
         media_type: media_type.to_owned(),

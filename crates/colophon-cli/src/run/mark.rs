@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use colophon::exit::Exit;
 use colophon::sign::CertifiedSigner;
 use colophon::{
-    AudibleSpec, Declaration, Existing, LabelAt, LabelChoice, LabelLook, LabelSound, Marked, Media, Options,
-    Overrides, Profiles, Signer, SoundPosition,
+    AudibleSpec, Declaration, Existing, LabelAt, LabelChoice, LabelLook, LabelSound, Marked, MarkedFile,
+    Media, Options, Overrides, Profiles, Signer, SoundPosition,
 };
 use serde_json::json;
 
-use super::batch;
+use super::{batch, large};
 use crate::advice::Failure;
 use crate::args::{HeardAtArg, LabelArgs, MarkArgs, OnExisting, PlaceArg, SoundArgs, StyleArg};
 use crate::config::{Config, LabelConfig};
@@ -267,7 +267,7 @@ struct Job<'a> {
 /// What became of one input.
 enum Done {
     Planned(Box<colophon::Plan>),
-    Marked { marked: Box<Marked>, output: Option<PathBuf>, sidecar: Option<PathBuf> },
+    Marked { marked: Box<MarkedFile>, output: Option<PathBuf>, sidecar: Option<PathBuf> },
 }
 
 impl Job<'_> {
@@ -282,7 +282,6 @@ impl Job<'_> {
             let e = colophon::Error::new(colophon::ErrorKind::Conflict, "the output exists already");
             return Err(Failure::from(e).on(path).hint("overwrite it with --force"));
         }
-        let bytes = input.read(self.options.limits.input_bytes)?;
         let mut options = self.options.clone();
         options.hint = Some(match (&self.args.name, input.is_stdin()) {
             (Some(name), true) => name.clone(),
@@ -293,17 +292,34 @@ impl Job<'_> {
         {
             options.sidecar = Some(std::fs::read(&path).map_err(|e| Failure::from(e).on(&path))?);
         }
+        let signer = self.signer.map(|s| s as &dyn Signer);
+        if let Some(output) = output.as_deref() {
+            let large = large::Job {
+                declaration: self.declaration,
+                profiles: self.profiles,
+                options: &options,
+                signer,
+                deliveries: self.deliveries,
+                overwrite,
+            };
+            if let Some((marked, sidecar)) = large.mark(input, output)? {
+                let (marked, output) = (Box::new(marked), Some(output.to_owned()));
+                return Ok(Done::Marked { marked, output, sidecar });
+            }
+        }
+        let bytes = input.read(self.options.limits.input_bytes)?;
         if matches!(target, Target::Nowhere) {
             let plan = colophon::plan(&bytes, self.declaration, self.profiles, &options)?;
             return Ok(Done::Planned(Box::new(plan)));
         }
-        let signer = self.signer.map(|s| s as &dyn Signer);
         let marked = colophon::mark(&bytes, self.declaration, self.profiles, signer, &options)?;
         if let Some(log) = self.deliveries {
-            log.record(&marked, &self.options.now)?;
+            log.record(&marked.record, &marked.report, &self.options.now)?;
         }
-        let sidecar = write(&marked, output.as_deref(), overwrite)?;
-        Ok(Done::Marked { marked: Box::new(marked), output, sidecar })
+        let written = write(&marked, output.as_deref(), overwrite)?;
+        let Marked { sidecar, plan, record, report, .. } = marked;
+        let marked = Box::new(MarkedFile { sidecar, plan, record, report });
+        Ok(Done::Marked { marked, output, sidecar: written })
     }
 }
 

@@ -135,7 +135,6 @@ fn one(
     profiles: Option<&Profiles>,
     options: &Options,
 ) -> Result<Report, Failure> {
-    let bytes = input.read(options.limits.input_bytes)?;
     let mut options = options.clone();
     options.hint = Some(match (&args.name, input.is_stdin()) {
         (Some(name), true) => name.clone(),
@@ -148,6 +147,13 @@ fn one(
     {
         options.sidecar = Some(std::fs::read(&path).map_err(|e| Failure::from(e).on(&path))?);
     }
+    if let Some(source) = input.file() {
+        return Ok(match profiles {
+            Some(profiles) => colophon::verify_file(&source, profiles, &options)?,
+            None => colophon::inspect_file(&source, &options)?,
+        });
+    }
+    let bytes = input.read(options.limits.input_bytes)?;
     Ok(match profiles {
         Some(profiles) => colophon::verify(&bytes, profiles, &options)?,
         None => colophon::inspect(&bytes, &options)?,

@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use colophon_core::{Error, Limits, Patch, Result, Slot, Source};
+use colophon_core::{Edit, Error, Limits, Patch, Result, Slot, Source};
 
-use super::metadata::{List, MDTA, NORMATIVE, UTF8, XMP_USER_DATA, XMP_UUID, entries, lists};
+use super::metadata::{C2PA_UUID, List, MDTA, NORMATIVE, UTF8, XMP_USER_DATA, XMP_UUID, entries, lists};
 use super::{Boxes, FORMAT, Node, SizeForm, encode, offsets};
 
 /// One change to the named values of a file.
@@ -23,6 +23,8 @@ pub enum Change {
     },
     /// Exactly one XMP packet.
     Xmp(Vec<u8>),
+    /// Exactly one C2PA manifest store, in a `uuid` box behind `ftyp` (C2PA 2.x, A.5.1).
+    Manifest(Vec<u8>),
     /// The item of a list, or the box, that occupies this range goes away.
     Remove(Range<u64>),
     /// The user data and metadata boxes of the movie (`moov/udta`, `moov/meta`) are exactly these whole boxes, taken from
@@ -30,6 +32,30 @@ pub enum Change {
     UserData(Vec<Vec<u8>>),
     /// One more whole box of the file, at its end.
     Append(Vec<u8>),
+}
+
+/// The changes that edits ask for. What is set and removed at once is set: removals come last, and give way to a change of
+/// the same range.
+///
+/// # Errors
+/// `Unsupported` for slots these files have no place for.
+pub fn changes(format: &'static str, edits: &[Edit]) -> Result<Vec<Change>> {
+    let mut changes = edits
+        .iter()
+        .map(|e| match e {
+            Edit::Set { slot: Slot::Field, key, value } => {
+                Ok(Change::Key { name: key.clone(), value: value.clone() })
+            }
+            Edit::Set { slot: Slot::Xmp, value, .. } => Ok(Change::Xmp(value.clone())),
+            Edit::Set { slot: Slot::Jumbf, value, .. } => Ok(Change::Manifest(value.clone())),
+            Edit::Set { slot, key, .. } => {
+                Err(Error::unsupported(format, format!("no place for {slot:?} {key}")))
+            }
+            Edit::Remove { range } => Ok(Change::Remove(range.clone())),
+        })
+        .collect::<Result<Vec<Change>>>()?;
+    changes.sort_by_key(|c| matches!(c, Change::Remove(_)));
+    Ok(changes)
 }
 
 /// The splices that make the changes.
@@ -65,6 +91,7 @@ pub fn edit(
                 draft.set_key(name, value)?;
             }
             Change::Xmp(packet) => draft.set_xmp(packet, xmp_in_user_data, limits)?,
+            Change::Manifest(store) => draft.set_manifest(store)?,
             Change::Remove(range) => draft.remove(range)?,
             Change::UserData(boxes) => draft.replace_user_data(boxes)?,
             Change::Append(bytes) => {
@@ -181,6 +208,34 @@ impl Draft<'_> {
         } else {
             let at = tail(self.boxes);
             self.cuts.push(Cut { range: at..at, with: bytes, owner: None });
+        }
+        Ok(())
+    }
+
+    /// All boxes of an older manifest (its store, and hashes of parts of the media) go away; a store of the same length takes
+    /// the place of the old one.
+    fn set_manifest(&mut self, store: &[u8]) -> Result<()> {
+        let old: Vec<Node> = self.boxes.of(*b"uuid").filter(|n| n.uuid == Some(C2PA_UUID)).cloned().collect();
+        // Full box, purpose, offset of the first box of hashes: there is none (C2PA 2.x, A.5.1).
+        let head = [&C2PA_UUID, [0; 4].as_slice(), b"manifest\0", &[0; 8]].concat();
+        let with = encode(*b"uuid", &[&head, store].concat())?;
+        let ftyp = self.boxes.roots.first().filter(|n| &n.kind == b"ftyp").ok_or_else(|| {
+            Error::unsupported(
+                FORMAT,
+                "the file does not begin with a file type box: no place for a manifest",
+            )
+        })?;
+        let mut place = ftyp.range.end..ftyp.range.end;
+        for (i, node) in old.into_iter().enumerate() {
+            if i == 0 {
+                place = node.range;
+            } else {
+                self.remove(&node.range)?;
+            }
+        }
+        if self.source.bytes(place.start, place.end.saturating_sub(place.start))?.as_ref() != with.as_slice()
+        {
+            self.cuts.push(Cut { range: place, with, owner: None });
         }
         Ok(())
     }

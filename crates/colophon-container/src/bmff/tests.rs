@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::edit::{Change, edit};
 use super::*;
-use colophon_core::{Entry, Slot};
+use colophon_core::{Entry, ErrorKind, Slot};
 
 const AIGC: &str = r#"{"Label":"1"}"#;
 
@@ -501,6 +501,30 @@ fn a_manifest_is_found_without_its_framing() {
     let file = [ftyp(), uuid, back(b"")[ftyp().len()..].to_vec()].concat();
     let found = entries(&file);
     assert_eq!((found[0].slot, found[0].value.as_slice()), (Slot::Jumbf, b"JUMBF".as_slice()));
+}
+
+#[test]
+fn c2pa_a5_a_manifest_stands_behind_the_file_type_and_takes_the_place_of_older_ones() {
+    let hashes = bx(b"uuid", &[&metadata::C2PA_UUID, &be(0), b"merkle\0", b"tree"]);
+    let out = edited(&front(b"", &hashes), &[Change::Manifest(b"JUMBF".to_vec()), set(AIGC)]);
+    one_normative(&out, AIGC);
+    assert_eq!(chunks(&out), ["first", "secon"]);
+    let boxes = walked(&out);
+    assert_eq!(boxes.roots.iter().filter(|n| &n.kind == b"uuid").count(), 1, "old hashes of parts go away");
+    assert_eq!(boxes.roots[1].uuid, Some(metadata::C2PA_UUID));
+    let found = entries(&out);
+    assert_eq!((found[0].slot, found[0].value.as_slice()), (Slot::Jumbf, b"JUMBF".as_slice()));
+
+    let filled = edit(&out, &walked(&out), &[Change::Manifest(b"jumbf".to_vec())], false, &Limits::default());
+    let filled = filled.unwrap();
+    assert_eq!(filled.output_len(out.len() as u64), out.len() as u64);
+    assert_eq!(filled.splices().len(), 1, "a store of the same length moves nothing");
+    let old = back(b"")[ftyp().len()..].to_vec();
+    assert_eq!(
+        edit(&old, &walked(&old), &[Change::Manifest(vec![1])], true, &Limits::default()).unwrap_err().kind(),
+        ErrorKind::Unsupported,
+        "old QuickTime without a file type has no place for it"
+    );
 }
 
 #[test]

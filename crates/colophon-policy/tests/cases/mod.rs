@@ -237,7 +237,7 @@ pub(crate) fn recorded(producer: &str, id: &str) -> Finding {
         profiles: Vec::new(),
         labels: Vec::new(),
         watermarks: Vec::new(),
-        sha256_before: String::new(),
+        sha256_before: None,
     };
     c2pa(
         State::Valid,
