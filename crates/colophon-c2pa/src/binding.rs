@@ -1,12 +1,14 @@
-//! The hard binding of ISO base media files, hashed here for files that are not held in memory.
+//! The hard binding of files that are not held in memory, hashed here.
 //!
-//! C2PA 2.4, 9.2.5: every box of the file that no exclusion names is hashed, with its offset in front. The library does
-//! the same (and does it for everything in memory), but reads up to 256 MiB at a time. What is answered here is what it
-//! answers, for the form of the assertion that nearly every file carries: boxes of the file excluded whole, one hash,
-//! no tree of hashes. For any other form the library is asked.
+//! The library does the same (and does it for everything in memory), but reads up to 256 MiB at a time. What is answered
+//! here is what it answers, for the forms of the assertion that nearly every file carries; for any other the library is
+//! asked. `c2pa.hash.data` (C2PA 2.4, 9.2.3): every byte that no range excludes. `c2pa.hash.bmff` (9.2.5): every box of the
+//! file that no exclusion names, with its offset in front; boxes excluded whole, one hash, no tree of hashes.
 
-use c2pa::assertions::{BmffHash, ExclusionsMap};
-use colophon_container::bmff::{self, Boxes, Node};
+use std::ops::Range;
+
+use c2pa::assertions::{BmffHash, DataHash, ExclusionsMap};
+use colophon_container::bmff;
 use colophon_core::{Error, ErrorKind, Limits, Result, Source};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
@@ -14,14 +16,24 @@ use crate::store;
 
 /// Bytes read at a time.
 const PIECE: u64 = 1 << 18;
-/// Labels of the forms that are hashed this way; the first form of the assertion did not hash offsets.
+/// Label of the binding by ranges.
+const DATA: &str = "c2pa.hash.data";
+/// Labels of the bindings by boxes; the first form of the assertion did not hash offsets.
 const LABELS: [&str; 2] = ["c2pa.hash.bmff.v3", "c2pa.hash.bmff.v2"];
 
 /// What a store binds, as far as it is of the form described above.
 pub(crate) struct Bound {
     hash: Vec<u8>,
     algorithm: String,
-    exclusions: Vec<ExclusionsMap>,
+    form: Form,
+}
+
+/// What is not hashed.
+enum Form {
+    /// Ranges, in order.
+    Data(Vec<Range<u64>>),
+    /// Boxes.
+    Boxes(Vec<ExclusionsMap>),
 }
 
 impl Bound {
@@ -30,6 +42,16 @@ impl Bound {
         let active = store::active(store).filter(|a| !a.compressed)?;
         // Several would be an error, which is the library's to report.
         let [(label, cbor)] = active.bindings.as_slice() else { return None };
+        if *label == DATA {
+            let assertion: DataHash = coset::cbor::de::from_reader(*cbor).ok()?;
+            if assertion.url.is_some() {
+                return None;
+            }
+            let ranges = assertion.exclusions.iter().flatten();
+            let ranges = ranges.map(|r| Some(r.start()..r.start().checked_add(r.length())?));
+            let form = Form::Data(ranges.collect::<Option<_>>()?);
+            return Some(Self { hash: assertion.hash, algorithm: assertion.alg?, form });
+        }
         if !LABELS.contains(label) {
             return None;
         }
@@ -40,7 +62,7 @@ impl Bound {
         Some(Self {
             hash: assertion.hash()?.clone(),
             algorithm: assertion.alg().cloned()?,
-            exclusions: assertion.exclusions().to_vec(),
+            form: Form::Boxes(assertion.exclusions().to_vec()),
         })
     }
 
@@ -54,39 +76,73 @@ impl Bound {
     /// # Errors
     /// Reading errors.
     pub(crate) fn holds(&self, source: &dyn Source, limits: &Limits) -> Result<Option<bool>> {
-        let boxes = bmff::walk(source, limits)?;
-        let simple = |e: &ExclusionsMap| {
-            let root = e.xpath.strip_prefix('/').is_some_and(|name| name.len() == 4 && name.is_ascii());
-            let whole = e.length.is_none() && e.subset.is_none() && e.version.is_none() && e.flags.is_none();
-            root && whole && e.exact.is_none()
+        let hashed = match &self.form {
+            Form::Data(excluded) => kept(excluded, source.len()),
+            Form::Boxes(exclusions) => boxes(source, exclusions, limits)?,
         };
-        // Trailing bytes belong to no box: the library's answer to them is kept.
-        if boxes.end != source.len() || self.exclusions.is_empty() || !self.exclusions.iter().all(simple) {
-            return Ok(None);
-        }
-        let excluded = |node: &Node| -> Result<bool> {
-            for e in &self.exclusions {
-                if e.xpath.as_bytes().get(1..) != Some(node.kind.as_slice()) {
-                    continue;
-                }
-                let mut all = true;
-                for d in e.data.iter().flatten() {
-                    let at = node.range.start.saturating_add(d.offset);
-                    all &= source.bytes_up_to(at, d.value.len() as u64)?.as_ref() == d.value.as_slice();
-                }
-                if all {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        };
+        let Some(parts) = hashed else { return Ok(None) };
         Ok(match self.algorithm.as_str() {
-            "sha256" => Some(digest::<Sha256>(source, &boxes, &excluded)? == self.hash),
-            "sha384" => Some(digest::<Sha384>(source, &boxes, &excluded)? == self.hash),
-            "sha512" => Some(digest::<Sha512>(source, &boxes, &excluded)? == self.hash),
+            "sha256" => Some(digest::<Sha256>(source, &parts)? == self.hash),
+            "sha384" => Some(digest::<Sha384>(source, &parts)? == self.hash),
+            "sha512" => Some(digest::<Sha512>(source, &parts)? == self.hash),
             _ => None,
         })
     }
+
+    /// What the library needs to see of a file whose content it is not asked about; `None` when it cannot do without.
+    pub(crate) fn head(&self, source: &dyn Source) -> Result<Option<Vec<u8>>> {
+        match self.form {
+            Form::Data(_) => Ok(Some(vec![0])),
+            Form::Boxes(_) => file_type(source),
+        }
+    }
+}
+
+/// A stretch that is hashed, and whether its offset goes in front.
+type Part = (Range<u64>, bool);
+
+/// What ranges leave of a file; `None` where they are not in order inside it.
+fn kept(excluded: &[Range<u64>], len: u64) -> Option<Vec<Part>> {
+    let (mut parts, mut at) = (Vec::new(), 0);
+    for r in excluded {
+        if r.start < at || r.end > len {
+            return None;
+        }
+        parts.push((at..r.start, false));
+        at = r.end;
+    }
+    parts.push((at..len, false));
+    Some(parts)
+}
+
+/// The boxes of a file that no exclusion names; `None` for exclusions of another form.
+fn boxes(source: &dyn Source, exclusions: &[ExclusionsMap], limits: &Limits) -> Result<Option<Vec<Part>>> {
+    let boxes = bmff::walk(source, limits)?;
+    let simple = |e: &ExclusionsMap| {
+        let root = e.xpath.strip_prefix('/').is_some_and(|name| name.len() == 4 && name.is_ascii());
+        let whole = e.length.is_none() && e.subset.is_none() && e.version.is_none() && e.flags.is_none();
+        root && whole && e.exact.is_none()
+    };
+    // Trailing bytes belong to no box: the library's answer to them is kept.
+    if boxes.end != source.len() || exclusions.is_empty() || !exclusions.iter().all(simple) {
+        return Ok(None);
+    }
+    let mut parts = Vec::new();
+    for node in &boxes.roots {
+        let mut excluded = false;
+        for e in exclusions.iter().filter(|e| e.xpath.as_bytes().get(1..) == Some(node.kind.as_slice())) {
+            let mut all = true;
+            for d in e.data.iter().flatten() {
+                let at = node.range.start.saturating_add(d.offset);
+                all &= source.bytes_up_to(at, d.value.len() as u64)?.as_ref() == d.value.as_slice();
+            }
+            excluded |= all;
+        }
+        if !excluded {
+            parts.push((node.range.clone(), true));
+        }
+    }
+    Ok(Some(parts))
 }
 
 /// The digest that a manifest with the library's usual exclusions binds: the manifest's own box, and boxes that players
@@ -100,17 +156,25 @@ pub(crate) fn usual(source: &dyn Source, limits: &Limits) -> Result<Vec<u8>> {
         return Err(Error::new(ErrorKind::Unsupported, "bytes after the last box cannot be signed over")
             .at_offset(boxes.end));
     }
-    digest::<Sha256>(source, &boxes, &|node| {
-        Ok(match &node.kind {
-            b"ftyp" | b"mfra" | b"free" | b"skip" => true,
-            b"uuid" => node.uuid == Some(bmff::metadata::C2PA_UUID),
-            _ => false,
-        })
-    })
+    let parts = boxes.roots.iter().filter(|node| match &node.kind {
+        b"ftyp" | b"mfra" | b"free" | b"skip" => false,
+        b"uuid" => node.uuid != Some(bmff::metadata::C2PA_UUID),
+        _ => true,
+    });
+    digest::<Sha256>(source, &parts.map(|node| (node.range.clone(), true)).collect::<Vec<_>>())
+}
+
+/// The digest of everything but a range.
+///
+/// # Errors
+/// Reading errors.
+pub(crate) fn without(source: &dyn Source, range: Option<&Range<u64>>) -> Result<Vec<u8>> {
+    let excluded = range.map(std::slice::from_ref).unwrap_or_default();
+    digest::<Sha256>(source, &kept(excluded, source.len()).unwrap_or_default())
 }
 
 /// The first box of the file: what the library needs to see of a file whose content it is not asked about.
-pub(crate) fn file_type(source: &dyn Source) -> Result<Option<Vec<u8>>> {
+fn file_type(source: &dyn Source) -> Result<Option<Vec<u8>>> {
     let head = source.bytes_up_to(0, 8)?;
     let (Some(size), Some(b"ftyp")) = (head.first_chunk::<4>(), head.get(4..8)) else { return Ok(None) };
     let size = u64::from(u32::from_be_bytes(*size));
@@ -120,21 +184,16 @@ pub(crate) fn file_type(source: &dyn Source) -> Result<Option<Vec<u8>>> {
     Ok(Some(source.bytes(0, size)?.into_owned()))
 }
 
-fn digest<D: Digest>(
-    source: &dyn Source,
-    boxes: &Boxes,
-    excluded: &dyn Fn(&Node) -> Result<bool>,
-) -> Result<Vec<u8>> {
+fn digest<D: Digest>(source: &dyn Source, parts: &[Part]) -> Result<Vec<u8>> {
     let mut hash = D::new();
     let mut buffer = vec![0; PIECE as usize];
-    for node in &boxes.roots {
-        if excluded(node)? {
-            continue;
+    for (range, located) in parts {
+        if *located {
+            hash.update(range.start.to_be_bytes());
         }
-        hash.update(node.range.start.to_be_bytes());
-        let mut at = node.range.start;
-        while at < node.range.end {
-            let len = (node.range.end - at).min(PIECE);
+        let mut at = range.start;
+        while at < range.end {
+            let len = (range.end - at).min(PIECE);
             let piece = buffer.get_mut(..len as usize).unwrap_or_default();
             source.read_exact_at(at, piece)?;
             hash.update(&*piece);

@@ -9,7 +9,7 @@ use colophon_core::{
 };
 use serde_json::Value;
 
-use crate::binding::{self, Bound};
+use crate::binding::Bound;
 use crate::trust::{self, Judged};
 use crate::{INFO, RECORD_LABEL, guard, seal, settings, store};
 
@@ -124,7 +124,7 @@ fn apart(
     limits: &Limits,
 ) -> Option<(c2pa::Result<Reader>, bool)> {
     let bound = Bound::of(store)?;
-    let head = binding::file_type(source).ok()??;
+    let head = bound.head(source).ok()??;
     let holds = match known {
         Some(digest) => bound.is(digest),
         None => bound.holds(source, limits).ok()??,
@@ -143,6 +143,14 @@ fn store(
     carrier: &str,
     slot: Option<(Normalisation, std::ops::Range<u64>)>,
 ) -> Finding {
+    if cx.source.as_bytes().is_none()
+        && let Some((read, holds)) = apart(bytes, mime, cx.source, cx.binding, cx.trust, cx.limits)
+    {
+        return match read {
+            Ok(reader) => finding(&reader, carrier, Some(bytes), Some(holds), cx.trust),
+            Err(e) => refused(&e, carrier, Some(bytes), cx.trust),
+        };
+    }
     let read =
         caught(|| reader(cx.trust)?.with_manifest_data_and_stream(bytes, mime, SourceReader::new(cx.source)));
     match read {
@@ -566,15 +574,18 @@ fn actions(value: &Value, e: &mut ManifestEvidence) {
 
 /// The library's results on content it did not see, with the comparison that was made here and succeeded.
 fn rebind_results(active: &mut Value) {
-    const MISMATCH: &str = "assertion.bmffHash.mismatch";
-    let is = |item: &Value| item.get("code").and_then(Value::as_str) == Some(MISMATCH);
+    let is = |item: &Value| {
+        let code = item.get("code").and_then(Value::as_str);
+        matches!(code, Some("assertion.bmffHash.mismatch" | "assertion.dataHash.mismatch"))
+    };
     let Some(failures) = active.get_mut("failure").and_then(Value::as_array_mut) else { return };
     let moved = failures.iter().position(is).map(|at| failures.remove(at));
     if let (Some(mut item), Some(successes)) =
         (moved, active.get_mut("success").and_then(Value::as_array_mut))
     {
-        item["code"] = "assertion.bmffHash.match".into();
-        item["explanation"] = "BMFF hash valid".into();
+        let code = item["code"].as_str().unwrap_or_default().replace("mismatch", "match");
+        item["code"] = code.into();
+        item["explanation"] = "the content hash is valid".into();
         successes.push(item);
     }
 }
@@ -613,11 +624,8 @@ pub(crate) fn add_parent(
     };
     // The library takes a parent from containers it knows itself; for the others the ingredient is put together here.
     let trust = Trust::default();
-    let streamed = if parent.as_bytes().is_none() && slot == Some(store) {
-        apart(store, mime, parent, None, &trust, cx.limits)
-    } else {
-        None
-    };
+    let streamed =
+        if parent.as_bytes().is_none() { apart(store, mime, parent, None, &trust, cx.limits) } else { None };
     let (read, own) = if let Some((read, holds)) = streamed {
         (read.map_err(failed)?, Some(holds))
     } else {

@@ -6,7 +6,8 @@ use std::ops::Range;
 use c2pa::assertions::DataHash;
 use c2pa::{Builder, HashRange, Signer as _};
 use colophon_core::{
-    Carrier, Edit, Error, ErrorKind, Normalisation, Result, SealCx, Sealed, Slot, Source, SourceReader,
+    Carrier, Edit, Error, ErrorKind, Layout, Normalisation, Result, SealCx, Sealed, Slot, Source,
+    SourceReader,
 };
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
@@ -46,7 +47,7 @@ fn in_slot(cx: &SealCx<'_>, mime: &str, normalisation: Normalisation) -> Result<
         format.edit(on, &[edit], cx.limits)?.apply_to_vec(on)
     };
     let reserved = place(&placeholder, cx.source)?;
-    let range = slot_range(cx, &reserved)?;
+    let range = slot_range(&format.inspect(&reserved, cx.limits)?)?;
     let hash = hash_without(&reserved, Some(range.clone()), normalisation)?;
     let store = sign(&mut builder, &adapter, Some(range.clone()), hash)?;
     if store.len() != placeholder.len() {
@@ -54,7 +55,7 @@ fn in_slot(cx: &SealCx<'_>, mime: &str, normalisation: Normalisation) -> Result<
     }
     let bytes = place(&store, &reserved)?;
     // What is outside the slot was hashed with the placeholder in it; it must not have moved.
-    if slot_range(cx, &bytes)? != range || bytes.len() != reserved.len() {
+    if slot_range(&format.inspect(&bytes, cx.limits)?)? != range || bytes.len() != reserved.len() {
         return Err(Error::new(ErrorKind::Check, "the manifest moved while it was filled in"));
     }
     Ok(Sealed { bytes, sidecar: None, manifest_id: manifest_id(&store) })
@@ -75,7 +76,7 @@ pub(crate) fn data_hash(cx: &SealCx<'_>, mime: &str, hash: Vec<u8>) -> Result<Ve
     sign(&mut builder, &adapter, None, hash)
 }
 
-fn sign(
+pub(crate) fn sign(
     builder: &mut Builder,
     adapter: &Adapter<'_>,
     range: Option<Range<u64>>,
@@ -90,8 +91,7 @@ fn sign(
 }
 
 /// Where the format keeps the store, as its own reader sees it.
-fn slot_range(cx: &SealCx<'_>, bytes: &[u8]) -> Result<Range<u64>> {
-    let layout = cx.format.inspect(&bytes, cx.limits)?;
+pub(crate) fn slot_range(layout: &Layout) -> Result<Range<u64>> {
     layout
         .of(Slot::Jumbf)
         .next()

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use c2pa::assertions::BmffHash;
 use c2pa::{Builder, SigningAlg};
-use colophon_core::{Carrier, Error, ErrorKind, Result, SealCx, Sealing, Signed, Signer, Slot, Source};
-use sha2::{Digest, Sha256};
+use colophon_core::{
+    Carrier, Error, ErrorKind, Normalisation, Result, SealCx, Sealing, Signed, Signer, Slot, Source,
+};
 
-use crate::seal::{RAW, data_hash, failed, manifest_id};
+use crate::seal::{RAW, data_hash, failed, manifest_id, sign, slot_range};
 use crate::signer::{Adapter, SIGNATURE};
 use crate::{binding, definition, settings};
 
@@ -22,6 +23,12 @@ pub(crate) fn begin<'a>(cx: &SealCx<'a>) -> Result<Option<Box<dyn Sealing + 'a>>
     match info.carrier {
         Carrier::Native(mime) if BMFF.contains(&mime) && info.slot(Slot::Jumbf).is_some() => {
             Ok(Some(Box::new(Embedded::begin(cx, mime)?)))
+        }
+        Carrier::Slot(mime, Normalisation::Raw) => {
+            let mut builder = definition::builder(cx, mime)?;
+            let reserve = c2pa::Signer::reserve_size(&Adapter { signer: cx.signer });
+            let placeholder = builder.data_hashed_placeholder(reserve, RAW).map_err(failed)?;
+            Ok(Some(Box::new(Slotted { cx: *cx, builder, placeholder })))
         }
         Carrier::Sidecar(mime) => Ok(Some(Box::new(Beside { cx: *cx, mime }))),
         Carrier::Native(_) | Carrier::Slot(..) => Ok(None),
@@ -81,6 +88,34 @@ impl Sealing for Embedded<'_> {
     }
 }
 
+/// The store goes into the format's own slot; everything else is bound.
+struct Slotted<'a> {
+    cx: SealCx<'a>,
+    builder: Builder,
+    placeholder: Vec<u8>,
+}
+
+impl Sealing for Slotted<'_> {
+    fn placeholder(&self) -> Option<&[u8]> {
+        Some(&self.placeholder)
+    }
+
+    fn finish(mut self: Box<Self>, written: &dyn Source) -> Result<Signed> {
+        let layout = self.cx.format.inspect(written, self.cx.limits)?;
+        let range = slot_range(&layout)?;
+        let binding = binding::without(written, Some(&range))?;
+        let adapter = Adapter { signer: self.cx.signer };
+        let store = sign(&mut self.builder, &adapter, Some(range), binding.clone())?;
+        if store.len() != self.placeholder.len() {
+            return Err(Error::new(
+                ErrorKind::Check,
+                "the signed manifest does not have the reserved length",
+            ));
+        }
+        Ok(Signed { manifest_id: manifest_id(&store), store, binding })
+    }
+}
+
 /// The store stays beside the file, bound by a hash of all of it.
 struct Beside<'a> {
     cx: SealCx<'a>,
@@ -93,14 +128,7 @@ impl Sealing for Beside<'_> {
     }
 
     fn finish(self: Box<Self>, written: &dyn Source) -> Result<Signed> {
-        let mut hash = Sha256::new();
-        let mut at = 0;
-        while at < written.len() {
-            let piece = written.bytes_up_to(at, 1 << 18)?;
-            hash.update(&piece);
-            at += piece.len() as u64;
-        }
-        let binding = hash.finalize().to_vec();
+        let binding = binding::without(written, None)?;
         let store = data_hash(&self.cx, self.mime, binding.clone())?;
         Ok(Signed { manifest_id: manifest_id(&store), store, binding })
     }

@@ -5,14 +5,18 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+pub mod avi;
 pub mod bmff;
+pub mod ebml;
 pub mod exif;
 pub mod flac;
+pub mod flv;
 pub mod gif;
 pub mod heif;
 pub mod id3;
 pub mod iff;
 pub mod jpeg;
+pub mod matroska;
 pub mod ogg;
 pub mod png;
 pub mod riff;

@@ -78,7 +78,7 @@ impl Patch {
             if offset < s.range.end {
                 return None;
             }
-            out = out - (s.range.end - s.range.start) + s.with.len() as u64;
+            out = (out - (s.range.end - s.range.start)).saturating_add(s.with.len() as u64);
         }
         Some(out)
     }

@@ -6,9 +6,14 @@
 
 use colophon_core::Format;
 
+mod avi;
 mod burn;
 mod child;
+mod flv;
+#[cfg(test)]
+mod foreign;
 mod look;
+mod matroska;
 mod mp4;
 mod overlay;
 mod probe;
@@ -16,4 +21,5 @@ mod probe;
 mod tests;
 
 /// The formats of this crate.
-pub static FORMATS: &[&dyn Format] = &[&mp4::MP4, &mp4::MOV];
+pub static FORMATS: &[&dyn Format] =
+    &[&mp4::MP4, &mp4::MOV, &matroska::MKV, &matroska::WEBM, &avi::AVI, &flv::FLV];

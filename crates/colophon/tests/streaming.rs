@@ -201,3 +201,54 @@ fn content_that_has_to_be_changed_is_left_to_memory() {
     assert!(mark_file(&source, &file, &declaration, &profiles, Some(&signer()), &options).unwrap().is_none());
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
 }
+
+/// The sample clip in containers that are not of the MP4 family.
+fn containers(folder: &Path) -> Vec<PathBuf> {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/clip.mp4");
+    [
+        ("clip.mkv", ["-c", "copy", "-map", "0"]),
+        ("clip.webm", ["-c:v", "libvpx", "-c:a", "libopus"]),
+        ("clip.avi", ["-c:v", "mpeg4", "-c:a", "mp3"]),
+        ("clip.flv", ["-c", "copy", "-map", "0"]),
+    ]
+    .map(|(name, codecs)| {
+        let path = folder.join(name);
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-nostdin", "-y", "-i"]).arg(&sample).args(codecs).arg(&path);
+        assert!(command.status().unwrap().success(), "{name}");
+        path
+    })
+    .to_vec()
+}
+
+#[test]
+fn matroska_avi_and_flash_are_signed_over_from_file_to_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for input in containers(folder.path()) {
+        let output = folder.path().join("out");
+        let marked = mark(&input, &output);
+        assert_eq!(marked.sidecar.is_none(), input.extension().is_some_and(|e| e == "avi"));
+        let options = Options { sidecar: marked.sidecar.clone(), ..options(&output) };
+        let profiles = Profiles::named(&["cn"]).unwrap();
+        let mut bytes = std::fs::read(&output).unwrap();
+        for state in [State::Valid, State::Invalid] {
+            let by_library = plain(verify(&bytes, &profiles, &options).unwrap());
+            let by_us = verify_file(&FileSource::open(&output).unwrap(), &profiles, &options).unwrap();
+            let by_us = plain(by_us);
+            assert!(
+                by_library == by_us,
+                "{}: {:#?}, {:#?}",
+                input.display(),
+                by_library.findings,
+                by_us.findings
+            );
+            let (f, e) = manifest(&by_us);
+            assert_eq!(f.state, state, "{}: {:?}", input.display(), e.status);
+            assert!(by_us.findings.iter().any(|f| f.mark == "gb45438.aigc" && f.state == State::Present));
+            // One byte of media.
+            let at = bytes.len() / 2;
+            bytes[at] ^= 1;
+            std::fs::write(&output, &bytes).unwrap();
+        }
+    }
+}
