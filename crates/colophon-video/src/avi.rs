@@ -1,10 +1,16 @@
 //! AVI.
 
+use std::io::Write;
+
 use colophon_container::avi;
 use colophon_core::{
-    Carrier, Edit, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Normalisation, Patch, Properties,
-    Result, SignalSupport, Slot, SlotInfo, Source,
+    Carrier, Edit, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Normalisation, Observation,
+    Patch, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
+
+use crate::whole::{self, Names};
+
+const NAMES: Names = Names { demuxer: "avi", muxer: "avi" };
 
 /// AVI.
 pub(crate) static AVI: Avi = Avi;
@@ -21,9 +27,9 @@ static INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Xmp, place: "_PMX chunk", source: "XMP specification part 3, 1.1.2" },
         SlotInfo { slot: Slot::Jumbf, place: "C2PA chunk", source: "C2PA 2.4, A.3.5" },
     ],
-    signal: SignalSupport::None,
+    signal: SignalSupport::Label,
     carrier: Carrier::Slot("video/x-msvideo", Normalisation::Raw),
-    note: "metadata and signature without touching media; indexes of both versions are kept right",
+    note: "label through ffmpeg; metadata and signature without touching media; indexes of both versions are kept right",
 };
 
 /// AVI, and its continuation beyond 1 GB.
@@ -73,6 +79,29 @@ impl Format for Avi {
         let named = |e: Error| e.in_format(INFO.id);
         let file = avi::open(source, limits).map_err(named)?;
         avi::edit(source, &file, edits, limits).map_err(named)
+    }
+
+    fn render(
+        &self,
+        source: &dyn Source,
+        ops: &[SignalOp],
+        cx: &RenderCx<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Vec<Placed>> {
+        if ops.is_empty() {
+            Patch::new().apply(source, out)?;
+            return Ok(Vec::new());
+        }
+        whole::burn(self, NAMES, source, ops, cx, out)
+    }
+
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
+        whole::observe(self, NAMES, source, queries, cx)
     }
 }
 

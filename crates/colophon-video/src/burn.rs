@@ -71,14 +71,9 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     let index = probe.picture().ok_or_else(none)?.index;
     probe.add(index, probe::picture_data(id, &before, index, job.cx)?);
     let stream = probe.picture().ok_or_else(none)?;
-    refuse_what_would_be_lost(job, &probe, stream)?;
+    refuse_what_would_be_lost(id, &probe, stream)?;
     let blend = blend_format(id, &stream.pix_fmt)?;
-    let white = match stream.color_transfer.as_deref() {
-        Some("smpte2084") => WHITE_PQ,
-        Some("arib-std-b67") => WHITE_HLG,
-        _ => 1.0,
-    };
-    let coded = overlay::coded(&drawn.overlay, track, white);
+    let coded = overlay::coded(&drawn.overlay, track, white(stream));
     let picture = folder.path().join("label.rgba");
     std::fs::write(&picture, &coded.rgba)?;
 
@@ -139,6 +134,15 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     Ok(vec![Placed::Label(record)])
 }
 
+/// Code value of the label's white, as a share of full scale.
+pub(crate) fn white(stream: &Stream) -> f32 {
+    match stream.color_transfer.as_deref() {
+        Some("smpte2084") => WHITE_PQ,
+        Some("arib-std-b67") => WHITE_HLG,
+        _ => 1.0,
+    }
+}
+
 /// The drawn label, and how long it stands.
 fn draw(job: &Job<'_>, spec: &LabelSpec, canvas: Canvas) -> Result<(visible::Drawn, f64)> {
     let LabelForm::Visible(form) = &spec.form else {
@@ -157,7 +161,7 @@ fn draw(job: &Job<'_>, spec: &LabelSpec, canvas: Canvas) -> Result<(visible::Dra
 ///
 /// # Errors
 /// `Unsupported` for forms that would lose depth or sampling.
-fn blend_format(id: &'static str, pix_fmt: &str) -> Result<&'static str> {
+pub(crate) fn blend_format(id: &'static str, pix_fmt: &str) -> Result<&'static str> {
     Ok(match pix_fmt {
         "yuv420p" | "yuvj420p" => "yuv420",
         "yuv422p" | "yuvj422p" => "yuv422",
@@ -173,14 +177,14 @@ fn blend_format(id: &'static str, pix_fmt: &str) -> Result<&'static str> {
 
 /// The clock of the encoder: the stream's own. Behind a filter graph ffmpeg would take the frame rate, which moves the
 /// pictures of clips with a variable one. MPEG-4 Part 2 counts to 65535 (ISO/IEC 14496-2, 6.3.3).
-fn clock(stream: &Stream) -> String {
+pub(crate) fn clock(stream: &Stream) -> String {
     let coarse = stream.codec_name == "mpeg4" && stream.tick().is_none_or(|(_, den)| den > 65_535);
     if coarse || stream.tick().is_none() { "-1".to_owned() } else { stream.time_base.clone() }
 }
 
 /// Nothing gets lost in silence.
-fn refuse_what_would_be_lost(job: &Job<'_>, probe: &Probe, stream: &Stream) -> Result<()> {
-    let refuse = |what: String| Err(Error::unsupported(job.id, what));
+pub(crate) fn refuse_what_would_be_lost(id: &'static str, probe: &Probe, stream: &Stream) -> Result<()> {
+    let refuse = |what: String| Err(Error::unsupported(id, what));
     for data in &stream.side_data_list {
         let has = |words: &[&str]| words.iter().any(|w| data.kind.contains(w));
         if has(&["DOVI", "Dolby Vision"]) {
@@ -211,7 +215,7 @@ fn regenerated(stream: &Stream) -> bool {
 }
 
 /// Maps every stream in its order; answers the number of the labelled one among the video streams.
-fn map(command: &mut Command, probe: &Probe, shown: &Stream) -> usize {
+pub(crate) fn map(command: &mut Command, probe: &Probe, shown: &Stream) -> usize {
     let (mut videos, mut number) = (0, 0);
     for s in probe.streams.iter().filter(|s| s.codec_type != "data") {
         if s.index == shown.index {
@@ -227,7 +231,7 @@ fn map(command: &mut Command, probe: &Probe, shown: &Stream) -> usize {
 }
 
 /// The encoder of the source's codec at a quality near the source's.
-fn encoder(id: &'static str, stream: &Stream, number: usize) -> Result<Vec<String>> {
+pub(crate) fn encoder(id: &'static str, stream: &Stream, number: usize) -> Result<Vec<String>> {
     let options: &[&str] = match stream.codec_name.as_str() {
         "h264" => &["libx264", "-crf", "20", "-preset", "medium"],
         "hevc" => &["libx265", "-crf", "22", "-preset", "medium"],
@@ -252,7 +256,7 @@ fn encoder(id: &'static str, stream: &Stream, number: usize) -> Result<Vec<Strin
     Ok(out)
 }
 
-fn threads() -> String {
+pub(crate) fn threads() -> String {
     std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(16).to_string()
 }
 

@@ -1,10 +1,16 @@
 //! Flash video.
 
+use std::io::Write;
+
 use colophon_container::flv;
 use colophon_core::{
-    Carrier, Edit, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Patch, Properties, Result,
-    SignalSupport, Slot, SlotInfo, Source,
+    Carrier, Edit, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Observation, Patch, Placed,
+    Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
+
+use crate::whole::{self, Names};
+
+const NAMES: Names = Names { demuxer: "flv", muxer: "flv" };
 
 /// Flash video.
 pub(crate) static FLV: Flv = Flv;
@@ -20,9 +26,9 @@ static INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Field, place: "onMetaData key AIGC", source: "TC260-PG-20257A" },
         SlotInfo { slot: Slot::Xmp, place: "onXMPData liveXML", source: "XMP specification part 3, 1.1.6" },
     ],
-    signal: SignalSupport::None,
+    signal: SignalSupport::Label,
     carrier: Carrier::Sidecar("video/x-flv"),
-    note: "metadata and signature without touching media; the signature stands beside the file, because C2PA names no \
+    note: "label through ffmpeg; metadata and signature without touching media; the signature stands beside the file, because C2PA names no \
            place for it in this container",
 };
 
@@ -86,6 +92,29 @@ impl Format for Flv {
         let named = |e: Error| e.in_format(INFO.id);
         let file = flv::open(source, limits).map_err(named)?;
         flv::edit(source, &file, edits, limits).map_err(named)
+    }
+
+    fn render(
+        &self,
+        source: &dyn Source,
+        ops: &[SignalOp],
+        cx: &RenderCx<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Vec<Placed>> {
+        if ops.is_empty() {
+            Patch::new().apply(source, out)?;
+            return Ok(Vec::new());
+        }
+        whole::burn(self, NAMES, source, ops, cx, out)
+    }
+
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
+        whole::observe(self, NAMES, source, queries, cx)
     }
 }
 

@@ -19,6 +19,7 @@ mod overlay;
 mod probe;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 /// The formats of this crate.
 pub static FORMATS: &[&dyn Format] =

@@ -20,6 +20,25 @@ const SIDE: u32 = 1280;
 const BEYOND: f64 = 0.5;
 const UNKNOWN: f64 = 3.0;
 
+/// The pictures of a file, as far as looking at them takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clip {
+    /// Width and height as shown.
+    pub(crate) displayed: (u32, u32),
+    /// Seconds.
+    pub(crate) duration_s: Option<f64>,
+    /// What ffmpeg calls the container.
+    pub(crate) demuxer: &'static str,
+}
+
+impl Clip {
+    /// The shown track of a movie; `None` when nobody can look at it.
+    pub(crate) fn of(file: &Opened) -> Option<Self> {
+        let track = file.picture().filter(|t| !t.encrypted)?;
+        Some(Self { displayed: track.displayed(), duration_s: file.movie.duration_s, demuxer: "mov" })
+    }
+}
+
 /// Answers every query. What cannot be decoded is not checked.
 ///
 /// # Errors
@@ -27,14 +46,14 @@ const UNKNOWN: f64 = 3.0;
 pub(crate) fn observe(
     id: &'static str,
     source: &dyn Source,
-    file: &Opened,
+    clip: Option<&Clip>,
     queries: &[Query<'_>],
     cx: &RenderCx<'_>,
 ) -> Result<Vec<Observation>> {
     queries
         .iter()
         .map(|query| match query {
-            Query::Label(Some(record)) => match label(id, source, file, record, cx) {
+            Query::Label(Some(record)) => match label(id, source, clip, record, cx) {
                 Ok(found) => Ok(found),
                 Err(e) if e.kind() == ErrorKind::Io => Err(e),
                 Err(e) => Ok(unanswered(match e.kind() {
@@ -63,14 +82,14 @@ fn unanswered(why: Why) -> Observation {
 fn label(
     id: &'static str,
     source: &dyn Source,
-    file: &Opened,
+    clip: Option<&Clip>,
     record: &LabelRecord,
     cx: &RenderCx<'_>,
 ) -> Result<Observation> {
-    let Some(track) = file.picture().filter(|t| !t.encrypted) else {
+    let Some(clip) = clip else {
         return Ok(unanswered(Why::Undecodable));
     };
-    let (w, h) = track.displayed();
+    let (w, h) = clip.displayed;
     if u64::from(w).saturating_mul(h.into()) > cx.limits.pixels || w == 0 || h == 0 {
         return Ok(unanswered(Why::Limit));
     }
@@ -94,7 +113,7 @@ fn label(
         "-threads",
         "2",
     ]);
-    command.args(["-f", "mov", "-i"]).arg(child::file(&path));
+    command.args(["-f", clip.demuxer, "-i"]).arg(child::file(&path));
     command.args(["-map", "0:v:0", "-t", &format!("{until:.3}")]);
     command.args(["-vf", &format!("scale={width}:{height}:flags=area,setsar=1,fps={RATE}")]);
     command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
@@ -106,7 +125,7 @@ fn label(
         }
         Ok(())
     })?;
-    Ok(answer(record, &checks, file.movie.duration_s))
+    Ok(answer(record, &checks, clip.duration_s))
 }
 
 /// One answer from the pictures, in their order.

@@ -1,17 +1,24 @@
 //! Matroska and WebM.
 
+use std::io::Write;
+
 use colophon_container::matroska::{self, Facts};
 use colophon_core::{
-    Carrier, Edit, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Patch, Properties, Result,
-    SignalSupport, Slot, SlotInfo, Source,
+    Carrier, Edit, Error, Format, FormatInfo, Layout, Limits, Magic, Media, Observation, Patch, Placed,
+    Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
+
+use crate::whole::{self, Names};
+
+const MKV_NAMES: Names = Names { demuxer: "matroska", muxer: "matroska" };
+const WEBM_NAMES: Names = Names { demuxer: "matroska", muxer: "webm" };
 
 /// Matroska.
 pub(crate) static MKV: Matroska = Matroska { info: &MKV_INFO };
 /// WebM.
 pub(crate) static WEBM: Matroska = Matroska { info: &WEBM_INFO };
 
-const NOTE: &str = "metadata and signature without touching a cluster; the signature stands beside the file, \
+const NOTE: &str = "label through ffmpeg; metadata and signature without touching a cluster; the signature stands beside the file, \
                     because C2PA names no place for it in this container";
 const SLOTS: &[SlotInfo] =
     &[SlotInfo { slot: Slot::Field, place: "Segment/Tags/Tag/SimpleTag AIGC", source: "TC260-PG-20257A" }];
@@ -25,7 +32,7 @@ static MKV_INFO: FormatInfo = FormatInfo {
     mime: &["video/x-matroska", "video/matroska"],
     magic: MAGIC,
     slots: SLOTS,
-    signal: SignalSupport::None,
+    signal: SignalSupport::Label,
     carrier: Carrier::Sidecar("video/x-matroska"),
     note: NOTE,
 };
@@ -38,7 +45,7 @@ static WEBM_INFO: FormatInfo = FormatInfo {
     mime: &["video/webm"],
     magic: MAGIC,
     slots: SLOTS,
-    signal: SignalSupport::None,
+    signal: SignalSupport::Label,
     carrier: Carrier::Sidecar("video/webm"),
     note: NOTE,
 };
@@ -85,6 +92,29 @@ impl Format for Matroska {
         let named = |e: Error| e.in_format(self.info.id);
         let file = matroska::open(source, limits).map_err(named)?;
         matroska::edit(source, &file, edits, limits).map_err(named)
+    }
+
+    fn render(
+        &self,
+        source: &dyn Source,
+        ops: &[SignalOp],
+        cx: &RenderCx<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Vec<Placed>> {
+        if ops.is_empty() {
+            Patch::new().apply(source, out)?;
+            return Ok(Vec::new());
+        }
+        whole::burn(self, if self.info.id == "webm" { WEBM_NAMES } else { MKV_NAMES }, source, ops, cx, out)
+    }
+
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
+        whole::observe(self, if self.info.id == "webm" { WEBM_NAMES } else { MKV_NAMES }, source, queries, cx)
     }
 }
 

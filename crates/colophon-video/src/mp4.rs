@@ -187,6 +187,6 @@ impl Format for Bmff {
         cx: &RenderCx<'_>,
     ) -> Result<Vec<Observation>> {
         let file = self.open(source, cx.limits)?;
-        look::observe(self.info.id, source, &file, queries, cx)
+        look::observe(self.info.id, source, look::Clip::of(&file).as_ref(), queries, cx)
     }
 }
