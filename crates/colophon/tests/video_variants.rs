@@ -35,8 +35,8 @@ fn data(text: &str) -> Vec<u8> {
     bx(*b"data", &[&[0, 0, 0, 1, 0, 0, 0, 0], text.as_bytes()])
 }
 
-fn hdlr(kind: &[u8; 4]) -> Vec<u8> {
-    bx(*b"hdlr", &[&[0; 8], kind, &[0; 13]])
+fn hdlr(kind: Kind) -> Vec<u8> {
+    bx(*b"hdlr", &[&[0; 8], &kind, &[0; 13]])
 }
 
 /// A list of one item under a key; a full box, or a plain one as QuickTime has it.
@@ -44,12 +44,12 @@ fn keyed(key: &str, text: &str, full: bool) -> Vec<u8> {
     let keys = [&[0, 0, 0, 0, 0, 0, 0, 1], bx(*b"mdta", &[key.as_bytes()]).as_slice()].concat();
     let version: &[u8] = if full { &[0; 4] } else { &[] };
     let list = bx(*b"ilst", &[&bx([0, 0, 0, 1], &[&data(text)])]);
-    bx(*b"meta", &[version, &hdlr(b"mdta"), &bx(*b"keys", &[&keys]), &list])
+    bx(*b"meta", &[version, &hdlr(*b"mdta"), &bx(*b"keys", &[&keys]), &list])
 }
 
 /// A list of iTunes tags with one item.
 fn tagged(kind: Kind, text: &str) -> Vec<u8> {
-    bx(*b"meta", &[&[0; 4], &hdlr(b"mdir"), &bx(*b"ilst", &[&bx(kind, &[&data(text)])])])
+    bx(*b"meta", &[&[0; 4], &hdlr(*b"mdir"), &bx(*b"ilst", &[&bx(kind, &[&data(text)])])])
 }
 
 fn quicktime_text(kind: Kind, text: &str) -> Vec<u8> {
@@ -97,7 +97,7 @@ fn gb45438_every_place_in_a_movie_is_read() {
     let udta = |inner: Vec<u8>| bx(*b"udta", &[&inner]);
     let own =
         bx(*b"----", &[&bx(*b"mean", &[&[0; 4], b"org"]), &bx(*b"name", &[&[0; 4], b"AIGC"]), &data(BARE)]);
-    let freeform = bx(*b"meta", &[&[0; 4], &hdlr(b"mdir"), &bx(*b"ilst", &[&own])]);
+    let freeform = bx(*b"meta", &[&[0; 4], &hdlr(*b"mdir"), &bx(*b"ilst", &[&own])]);
     let cases = [
         ("the guide's place", user_data(udta(keyed("AIGC", BARE, true))), true),
         ("meta directly in moov", user_data(keyed("AIGC", BARE, true)), false),
