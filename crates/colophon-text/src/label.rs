@@ -44,19 +44,9 @@ fn place(format: &'static str, body: &Body<'_>, spec: &LabelSpec, patch: &mut Pa
         return Err(Error::new(ErrorKind::Usage, "the label's words must be one line that is not empty"));
     }
     let wanted = if body.open_end { TextPosition::Start } else { written.position };
-    let record = |position| LabelRecord {
-        text: spec.text.clone(),
-        form: "written".to_owned(),
-        style: STYLE.to_owned(),
-        area: None,
-        canvas: None,
-        ink_height: None,
-        span: None,
-        position: Some(position),
-    };
     // Marking twice leaves one label.
     if let Some(found) = written::find(body.text).filter(|f| f.text == spec.text.trim()) {
-        return Ok(record(found.position));
+        return Ok(record(&spec.text, found.position));
     }
     let end = written::line_end(body.text);
     let line = format!("{}{}", body.prefix, spec.text);
@@ -72,7 +62,21 @@ fn place(format: &'static str, body: &Body<'_>, spec: &LabelSpec, patch: &mut Pa
         };
         patch.insert((body.start + text.len()) as u64, format!("{gap}{line}{end}"));
     }
-    Ok(record(wanted))
+    Ok(record(&spec.text, wanted))
+}
+
+/// What is noted about a label of these words.
+pub(crate) fn record(words: &str, position: TextPosition) -> LabelRecord {
+    LabelRecord {
+        text: words.to_owned(),
+        form: "written".to_owned(),
+        style: STYLE.to_owned(),
+        area: None,
+        canvas: None,
+        ink_height: None,
+        span: None,
+        position: Some(position),
+    }
 }
 
 /// Answers questions about labels; watermarks of text need the token ids and are looked for elsewhere.

@@ -1,4 +1,4 @@
-//! Plain text and Markdown: formats, labels, signed-text carriers.
+//! Plain text, Markdown, HTML and subtitles: formats, labels, signed-text carriers.
 //!
 //! The metadata-only edits here are splices; a label is a splice too, so everything the author wrote stays byte for
 //! byte.
@@ -6,21 +6,25 @@
 
 pub mod carrier;
 mod front_matter;
+mod html;
 pub mod invisible;
 mod label;
 mod markdown;
 mod plain;
 pub mod stream;
+mod subtitles;
 
 use std::borrow::Cow;
 
 use colophon_core::{Error, ErrorKind, Format, Limits, Result, Source};
 
+pub use html::{HTML, Html};
 pub use markdown::{MARKDOWN, Markdown};
 pub use plain::{PLAIN, Plain};
+pub use subtitles::{SRT, Srt, VTT, Vtt};
 
 /// The formats of this crate.
-pub static FORMATS: &[&dyn Format] = &[&PLAIN, &MARKDOWN];
+pub static FORMATS: &[&dyn Format] = &[&PLAIN, &MARKDOWN, &HTML, &SRT, &VTT];
 
 /// Likely text: some bytes, no NUL, few control characters. Formats without magic build their score on it.
 fn looks_like_text(head: &[u8]) -> bool {

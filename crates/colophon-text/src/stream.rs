@@ -23,6 +23,7 @@ use colophon_core::{Error, ErrorKind, Result};
 use colophon_label::{wording, written};
 
 use crate::front_matter::FrontMatter;
+use crate::subtitles::cue_start;
 use tail::Tail;
 
 /// Characters after which the beginning is known well enough: the language, and whether a label stands there.
@@ -328,13 +329,6 @@ fn may_be_front_matter(text: &str) -> bool {
         Some((first, _)) => first.trim_end() == "---",
         None => "---".starts_with(text) || (text.starts_with("---") && text.trim_end() == "---"),
     }
-}
-
-/// Where the text of the first cue begins: behind the first line with an arrow.
-pub(crate) fn cue_start(text: &str) -> Option<usize> {
-    let arrow = text.find("-->")?;
-    let rest = text.get(arrow..)?;
-    Some(arrow + rest.find('\n')? + 1)
 }
 
 /// JSON by its first two characters that are not white space. A Markdown link begins with a bracket too, but is not
