@@ -13,9 +13,9 @@ use std::io::Write;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use colophon_core::{
-    Carrier, Edit, Entry, Error, ErrorKind, Format, FormatInfo, LabelForm, LabelRecord, Layout, Limits, Media,
-    Normalisation, Observation, Patch, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot,
-    SlotInfo, Source, TextPosition,
+    Carrier, Edit, Entry, Error, ErrorKind, Format, FormatInfo, LabelForm, LabelRecord, Layout, Limits,
+    Media, Normalisation, Observation, Patch, Placed, Properties, Query, RenderCx, Result, SignalOp,
+    SignalSupport, Slot, SlotInfo, Source, TextPosition,
 };
 use colophon_label::written;
 
@@ -37,7 +37,11 @@ static INFO: FormatInfo = FormatInfo {
     mime: &["text/html", "application/xhtml+xml"],
     magic: &[],
     slots: &[
-        SlotInfo { slot: Slot::Field, place: "meta element AIGC", source: "seen in use; no guide names HTML" },
+        SlotInfo {
+            slot: Slot::Field,
+            place: "meta element AIGC",
+            source: "seen in use; no guide names HTML",
+        },
         SlotInfo { slot: Slot::Jumbf, place: "script element in the head", source: "C2PA 2.5, A.7" },
     ],
     signal: SignalSupport::Label,
@@ -52,7 +56,8 @@ impl Format for Html {
 
     fn score(&self, head: &[u8]) -> u8 {
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-        let begins = |word: &str| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word.as_bytes()));
+        let begins =
+            |word: &str| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word.as_bytes()));
         let within = |word: &[u8]| head.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word));
         match () {
             () if !crate::looks_like_text(head) => 0,
@@ -97,7 +102,9 @@ impl Format for Html {
                 href.chars().take(200).collect::<String>()
             )),
             Manifest::Several => {
-                layout.notes.push("manifest.html.multipleManifests: more than one manifest, so none counts".to_owned());
+                layout.notes.push(
+                    "manifest.html.multipleManifests: more than one manifest, so none counts".to_owned(),
+                );
             }
         }
         layout.entries.sort_by_key(|e| e.range.start);
@@ -122,7 +129,9 @@ impl Format for Html {
         let page = read(&text, limits)?;
         for edit in edits {
             match edit {
-                Edit::Set { slot: Slot::Field, key, value } if key == "AIGC" => set_meta(&page, value, &mut patch)?,
+                Edit::Set { slot: Slot::Field, key, value } if key == "AIGC" => {
+                    set_meta(&page, value, &mut patch)?
+                }
                 Edit::Set { slot: Slot::Jumbf, value, .. } => set_manifest(&page, value, &mut patch)?,
                 Edit::Remove { range } => patch.remove(range.clone()),
                 Edit::Set { .. } => return Err(crate::no_such_slot(INFO.id)),
@@ -145,7 +154,10 @@ impl Format for Html {
         let mut placed = Vec::new();
         for op in ops {
             let SignalOp::Label(spec) = op else {
-                return Err(Error::unsupported(INFO.id, "text is watermarked while it is generated, not afterwards"));
+                return Err(Error::unsupported(
+                    INFO.id,
+                    "text is watermarked while it is generated, not afterwards",
+                ));
             };
             let LabelForm::Written(wanted) = &spec.form else {
                 return Err(Error::unsupported(INFO.id, "only a written label can be placed into text"));
@@ -156,7 +168,12 @@ impl Format for Html {
         Ok(placed)
     }
 
-    fn observe(&self, source: &dyn Source, queries: &[Query<'_>], cx: &RenderCx<'_>) -> Result<Vec<Observation>> {
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
         let text = crate::utf8(INFO.id, source, cx.limits)?;
         let visible = read(&text, cx.limits)?.visible();
         Ok(label::observe(&Body { start: 0, text: &visible, prefix: "", open_end: false }, queries))
@@ -164,12 +181,24 @@ impl Format for Html {
 }
 
 fn read<'a>(text: &'a str, limits: &Limits) -> Result<Page<'a>> {
-    let tokens = scan::scan(text, limits.parts)
-        .ok_or_else(|| Error::limit(format!("a page of more than {} pieces", limits.parts)).in_format(INFO.id))?;
+    let tokens = scan::scan(text, limits.parts).ok_or_else(|| {
+        Error::limit(format!("a page of more than {} pieces", limits.parts)).in_format(INFO.id)
+    })?;
     Ok(Page::of(text, tokens))
 }
 
-fn place(page: &Page<'_>, visible: &str, words: &str, position: TextPosition, patch: &mut Patch) -> Result<LabelRecord> {
+/// What a reader sees of a page, one line per block.
+pub(crate) fn visible(text: &str, limits: &Limits) -> Result<String> {
+    Ok(read(text, limits)?.visible())
+}
+
+fn place(
+    page: &Page<'_>,
+    visible: &str,
+    words: &str,
+    position: TextPosition,
+    patch: &mut Patch,
+) -> Result<LabelRecord> {
     if words.trim().is_empty() || words.contains(['\n', '\r']) {
         return Err(Error::new(ErrorKind::Usage, "the label's words must be one line that is not empty"));
     }
@@ -222,10 +251,14 @@ fn set_manifest(page: &Page<'_>, store: &[u8], patch: &mut Patch) -> Result<()> 
         }
         Manifest::None => patch.insert(page.head_end as u64, element),
         Manifest::Elsewhere { .. } => {
-            return Err(Error::new(ErrorKind::Conflict, "the page links to a manifest elsewhere").in_format(INFO.id));
+            return Err(
+                Error::new(ErrorKind::Conflict, "the page links to a manifest elsewhere").in_format(INFO.id)
+            );
         }
         Manifest::Several => {
-            return Err(Error::new(ErrorKind::Conflict, "the page carries several manifests").in_format(INFO.id));
+            return Err(
+                Error::new(ErrorKind::Conflict, "the page carries several manifests").in_format(INFO.id)
+            );
         }
     }
     Ok(())

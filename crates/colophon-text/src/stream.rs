@@ -4,6 +4,7 @@
 //! |---|---|
 //! | plain text, Markdown, subtitles in chunks | [`Labeller`] |
 //! | a JSON answer of a chat service, whole | [`label_answer`] |
+//! | an HTML page, whole | [`label_page`] |
 //! | server-sent events of a chat service | [`EventLabeller`] |
 //!
 //! The output does not depend on how the input was cut into chunks. A little of the beginning is held back until its
@@ -13,11 +14,13 @@
 mod answer;
 mod events;
 mod language;
+mod page;
 mod tail;
 
 pub use answer::{Answer, label_answer};
 pub use events::EventLabeller;
 pub use language::language_of;
+pub use page::label_page;
 
 use colophon_core::{Error, ErrorKind, Result};
 use colophon_label::{wording, written};

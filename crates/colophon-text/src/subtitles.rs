@@ -5,8 +5,9 @@ use std::io::Write;
 use std::ops::Range;
 
 use colophon_core::{
-    Carrier, Edit, Entry, Error, ErrorKind, Format, FormatInfo, LabelForm, Layout, Limits, Media, Observation, Patch,
-    Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source, TextPosition,
+    Carrier, Edit, Entry, Error, ErrorKind, Format, FormatInfo, LabelForm, Layout, Limits, Media,
+    Observation, Patch, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo,
+    Source, TextPosition,
 };
 use colophon_label::written;
 
@@ -45,7 +46,11 @@ static VTT_INFO: FormatInfo = FormatInfo {
     extensions: &["vtt"],
     mime: &["text/vtt"],
     magic: &[],
-    slots: &[SlotInfo { slot: Slot::Field, place: "comment block NOTE AIGC", source: "no guide names WebVTT" }],
+    slots: &[SlotInfo {
+        slot: Slot::Field,
+        place: "comment block NOTE AIGC",
+        source: "no guide names WebVTT",
+    }],
     signal: SignalSupport::Label,
     carrier: Carrier::Sidecar("text/vtt"),
     note: "the label is the first line of the first cue, times and settings stay",
@@ -94,7 +99,12 @@ impl Format for Srt {
         render(SRT_INFO.id, &text, source, ops, str::to_owned, out)
     }
 
-    fn observe(&self, source: &dyn Source, queries: &[Query<'_>], cx: &RenderCx<'_>) -> Result<Vec<Observation>> {
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
         Ok(observe(&crate::utf8(SRT_INFO.id, source, cx.limits)?, queries))
     }
 }
@@ -126,7 +136,9 @@ impl Format for Vtt {
         let text = crate::utf8(VTT_INFO.id, source, limits)?;
         for edit in edits {
             match edit {
-                Edit::Set { slot: Slot::Field, key, value } if key == "AIGC" => set_note(&text, value, &mut patch)?,
+                Edit::Set { slot: Slot::Field, key, value } if key == "AIGC" => {
+                    set_note(&text, value, &mut patch)?
+                }
                 Edit::Remove { range } => patch.remove(range.clone()),
                 Edit::Set { .. } => return Err(crate::no_such_slot(VTT_INFO.id)),
             }
@@ -147,7 +159,12 @@ impl Format for Vtt {
         render(VTT_INFO.id, &text, source, ops, escaped, out)
     }
 
-    fn observe(&self, source: &dyn Source, queries: &[Query<'_>], cx: &RenderCx<'_>) -> Result<Vec<Observation>> {
+    fn observe(
+        &self,
+        source: &dyn Source,
+        queries: &[Query<'_>],
+        cx: &RenderCx<'_>,
+    ) -> Result<Vec<Observation>> {
         Ok(observe(&crate::utf8(VTT_INFO.id, source, cx.limits)?, queries))
     }
 }
@@ -274,7 +291,10 @@ fn render(
     let mut placed = Vec::new();
     for op in ops {
         let SignalOp::Label(spec) = op else {
-            return Err(Error::unsupported(format, "text is watermarked while it is generated, not afterwards"));
+            return Err(Error::unsupported(
+                format,
+                "text is watermarked while it is generated, not afterwards",
+            ));
         };
         let LabelForm::Written(_) = &spec.form else {
             return Err(Error::unsupported(format, "only a written label can be placed into text"));
@@ -283,7 +303,8 @@ fn render(
             return Err(Error::new(ErrorKind::Usage, "the label's words must be one line that is not empty"));
         }
         if written::find(&spoken).is_none_or(|f| f.text != spec.text.trim()) {
-            let at = cue_start(text).ok_or_else(|| Error::unsupported(format, "there is no cue that could carry a label"))?;
+            let at = cue_start(text)
+                .ok_or_else(|| Error::unsupported(format, "there is no cue that could carry a label"))?;
             patch.insert(at as u64, format!("{}{}", escaped(&spec.text), written::line_end(text)));
         }
         placed.push(Placed::Label(label::record(&spec.text, TextPosition::Start)));
@@ -302,9 +323,9 @@ mod tests {
 
     use super::*;
 
-    const SUBRIP: &str =
-        "1\r\n00:00:01,000 --> 00:00:02,000\r\nHello -> there\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\nBye\r\n";
-    const WEB: &str = "WEBVTT - title\nX: y\n\nSTYLE\n::cue {}\n\nintro\n00:01.000 --> 00:02.000 line:0\n<v A>Hello\n";
+    const SUBRIP: &str = "1\r\n00:00:01,000 --> 00:00:02,000\r\nHello -> there\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\nBye\r\n";
+    const WEB: &str =
+        "WEBVTT - title\nX: y\n\nSTYLE\n::cue {}\n\nintro\n00:01.000 --> 00:02.000 line:0\n<v A>Hello\n";
 
     fn labelled(format: &dyn Format, text: &str) -> Result<String> {
         let form = LabelForm::Written(WrittenSpec { position: TextPosition::End });
@@ -355,7 +376,13 @@ mod tests {
 
     #[test]
     fn conformance() {
-        colophon_conformance::check(&SRT, &[("crlf", SUBRIP.into()), ("bom", format!("\u{feff}{SUBRIP}").into())]);
-        colophon_conformance::check(&VTT, &[("styled", WEB.into()), ("crlf", WEB.replace('\n', "\r\n").into())]);
+        colophon_conformance::check(
+            &SRT,
+            &[("crlf", SUBRIP.into()), ("bom", format!("\u{feff}{SUBRIP}").into())],
+        );
+        colophon_conformance::check(
+            &VTT,
+            &[("styled", WEB.into()), ("crlf", WEB.replace('\n', "\r\n").into())],
+        );
     }
 }

@@ -46,6 +46,7 @@ mod null;
 mod payload;
 pub mod prf;
 mod scheme;
+mod simd;
 mod synthid;
 pub mod text;
 mod unigram;

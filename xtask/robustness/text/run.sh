@@ -1,10 +1,11 @@
 #!/bin/sh
-# Writes docs/robustness/text.md. Arguments are passed on:
-#   xtask/robustness/text/run.sh --english moby_dick.txt --chinese hongloumeng.txt
-# Without files of human text the tables that need them are left out.
+# Writes docs/robustness/text.md: xtask/robustness/text/run.sh HARNESS CORPUS [PYTHON]. See measure.py for what they hold.
 set -eu
+[ $# -ge 2 ] || { echo "usage: $0 HARNESS CORPUS [PYTHON]" >&2; exit 2; }
 root=$(cd "$(dirname "$0")/../../.." && pwd)
-mkdir -p "$root/docs/robustness"
-cargo run --quiet --release --manifest-path "$root/Cargo.toml" -p colophon-tokenmark --features tokenizer \
-    --example robustness -- "$@" >"$root/docs/robustness/text.md.part"
-mv "$root/docs/robustness/text.md.part" "$root/docs/robustness/text.md"
+cargo build --quiet --release --manifest-path "$root/Cargo.toml" -p colophon-cli
+cargo build --quiet --release --manifest-path "$root/Cargo.toml" -p colophon-tokenmark --features tokenizer,config --example robustness
+target=$(cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --no-deps |
+    python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release
+OMP_NUM_THREADS=1 "${3:-python3}" "$root/xtask/robustness/text/measure.py" --harness "$1" --corpus "$2" \
+    --colophon "$target/colophon" --robustness "$target/examples/robustness"

@@ -52,6 +52,8 @@ pub(crate) enum TextKindArg {
     Plain,
     /// Markdown.
     Markdown,
+    /// A page; read whole.
+    Html,
     /// Subtitles.
     Srt,
     /// Subtitles.

@@ -9,16 +9,16 @@ use super::scan::{Kind, Token, value};
 
 /// Elements that stand in a head; anything else begins the body (WHATWG HTML, 13.2.6.4.4).
 const HEAD_CONTENT: [&str; 12] = [
-    "html", "head", "base", "basefont", "bgsound", "link", "meta", "title", "noscript", "noframes", "style", "script",
+    "html", "head", "base", "basefont", "bgsound", "link", "meta", "title", "noscript", "noframes", "style",
+    "script",
 ];
 /// Elements in which a paragraph at the end would not be shown, or be moved elsewhere.
-const CLOSED_PLACES: [&str; 11] = [
-    "select", "table", "template", "svg", "math", "object", "button", "dialog", "details", "audio", "video",
-];
+const CLOSED_PLACES: [&str; 11] =
+    ["select", "table", "template", "svg", "math", "object", "button", "dialog", "details", "audio", "video"];
 /// Elements that go on the same line as the text around them.
 const INLINE: [&str; 24] = [
-    "a", "abbr", "b", "bdi", "bdo", "cite", "code", "em", "font", "i", "kbd", "mark", "q", "rp", "rt", "ruby", "s", "small",
-    "span", "strong", "sub", "sup", "u", "wbr",
+    "a", "abbr", "b", "bdi", "bdo", "cite", "code", "em", "font", "i", "kbd", "mark", "q", "rp", "rt",
+    "ruby", "s", "small", "span", "strong", "sub", "sup", "u", "wbr",
 ];
 /// Media type of a manifest (C2PA 2.5, A.7).
 const C2PA: &str = "application/c2pa";
@@ -36,11 +36,19 @@ pub(super) struct Meta {
 pub(super) enum Manifest {
     None,
     /// One script element, whole: what the hard binding leaves out (A.7.1.3).
-    One { range: Range<usize>, store: Vec<u8>, in_head: bool },
+    One {
+        range: Range<usize>,
+        store: Vec<u8>,
+        in_head: bool,
+    },
     /// A script whose content is no base64. The specification has no code for it.
-    Malformed { range: Range<usize> },
+    Malformed {
+        range: Range<usize>,
+    },
     /// A link element: the manifest is elsewhere.
-    Elsewhere { href: String },
+    Elsewhere {
+        href: String,
+    },
     /// Scripts and links together are more than one (`manifest.html.multipleManifests`).
     Several,
 }
@@ -93,7 +101,9 @@ impl<'a> Page<'a> {
                 Kind::Text { of: None } if template > 0 => {}
                 Kind::Text { of: None } => {
                     let text = self.str(&token.range);
-                    let blank = text.trim_start_matches('\u{feff}').trim_start_matches([' ', '\t', '\n', '\u{c}', '\r']);
+                    let blank = text
+                        .trim_start_matches('\u{feff}')
+                        .trim_start_matches([' ', '\t', '\n', '\u{c}', '\r']);
                     if !blank.is_empty() {
                         begun = Some((token.range.end - blank.len(), None));
                     }
@@ -110,7 +120,9 @@ impl<'a> Page<'a> {
                 }
                 Kind::End { .. } => {}
                 Kind::Start { name, html: true } if HEAD_CONTENT.contains(&name.as_str()) => {}
-                Kind::Start { name, .. } => begun = Some((token.range.start, Some((name.as_str(), token.range.end)))),
+                Kind::Start { name, .. } => {
+                    begun = Some((token.range.start, Some((name.as_str(), token.range.end))))
+                }
                 Kind::Cdata => begun = Some((token.range.start, None)),
                 Kind::Open => begun = Some((token.range.start, None)),
             }
@@ -177,7 +189,11 @@ impl<'a> Page<'a> {
                 "script" if value(tag, "type").is_some_and(|t| t.trim().eq_ignore_ascii_case(C2PA)) => {
                     found.push(self.script(i, in_head));
                 }
-                "link" if value(tag, "rel").is_some_and(|r| r.split_ascii_whitespace().any(|w| w.eq_ignore_ascii_case("c2pa-manifest"))) => {
+                "link"
+                    if value(tag, "rel").is_some_and(|r| {
+                        r.split_ascii_whitespace().any(|w| w.eq_ignore_ascii_case("c2pa-manifest"))
+                    }) =>
+                {
                     found.push(Manifest::Elsewhere { href: value(tag, "href").unwrap_or_default() });
                 }
                 _ => {}
@@ -209,7 +225,9 @@ impl<'a> Page<'a> {
         let range = start..end;
         let packed: String = content.split_ascii_whitespace().collect();
         match STANDARD.decode(&packed) {
-            Ok(store) if !store.is_empty() && packed.len() <= MAX_BASE64 => Manifest::One { range, store, in_head },
+            Ok(store) if !store.is_empty() && packed.len() <= MAX_BASE64 => {
+                Manifest::One { range, store, in_head }
+            }
             _ => Manifest::Malformed { range },
         }
     }
@@ -256,14 +274,28 @@ fn is_hidden(name: &str, tag: &str) -> bool {
         return true;
     }
     // elements without an end tag cannot hide what follows
-    if matches!(name, "br" | "hr" | "img" | "input" | "link" | "meta" | "source" | "wbr" | "area" | "col" | "embed" | "track") {
+    if matches!(
+        name,
+        "br" | "hr"
+            | "img"
+            | "input"
+            | "link"
+            | "meta"
+            | "source"
+            | "wbr"
+            | "area"
+            | "col"
+            | "embed"
+            | "track"
+    ) {
         return false;
     }
     if value(tag, "hidden").is_some() {
         return true;
     }
     value(tag, "style").is_some_and(|style| {
-        let style: String = style.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+        let style: String =
+            style.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
         style.contains("display:none") || style.contains("visibility:hidden")
     })
 }

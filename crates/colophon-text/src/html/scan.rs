@@ -336,14 +336,20 @@ mod tests {
 
     #[test]
     fn comments_end_as_browsers_end_them() {
-        assert_eq!(names("<!-- > <b> --><i><!--><u><!---><s><!-- x --!><q>"), "comment <i comment <u comment <s comment <q");
+        assert_eq!(
+            names("<!-- > <b> --><i><!--><u><!---><s><!-- x --!><q>"),
+            "comment <i comment <u comment <s comment <q"
+        );
         assert_eq!(names("<!-- a"), "open");
         assert_eq!(names("<!DOCTYPE html><?php a ?></1>"), "comment comment comment");
     }
 
     #[test]
     fn raw_text_ends_at_its_own_end_tag() {
-        assert_eq!(names("<style></b></styles></STYLE ><title>a<b></title>"), "<style style /style <title title /title");
+        assert_eq!(
+            names("<style></b></styles></STYLE ><title>a<b></title>"),
+            "<style style /style <title title /title"
+        );
         assert_eq!(names("<textarea></body>"), "<textarea open");
         assert_eq!(names("<plaintext></plaintext><p>"), "<plaintext open");
     }
@@ -360,7 +366,10 @@ mod tests {
     fn cdata_counts_in_drawings_alone() {
         assert_eq!(names("<svg><![CDATA[</svg>]]></svg>"), "<svg cdata /svg");
         assert_eq!(names("<p><![CDATA[<b>]]>"), "<p comment text");
-        assert_eq!(names("<svg><title><b></title><style><p></svg>"), "<svg <title foreign <b /title <style foreign <p foreign /svg");
+        assert_eq!(
+            names("<svg><title><b></title><style><p></svg>"),
+            "<svg <title foreign <b /title <style foreign <p foreign /svg"
+        );
     }
 
     proptest::proptest! {

@@ -42,8 +42,15 @@ fn gb45438_5_1_label_is_the_last_element_of_the_body() {
 #[test]
 fn a_page_that_ends_inside_something_takes_its_label_at_the_start() {
     for open in [
-        "<!-- </body>", "<script>'</body>'", "<select><option>b", "<table><tr>", "<template><p>", "<svg><g>", "<b class='",
-        "<textarea></body>", "<plaintext></body>",
+        "<!-- </body>",
+        "<script>'</body>'",
+        "<select><option>b",
+        "<table><tr>",
+        "<template><p>",
+        "<svg><g>",
+        "<b class='",
+        "<textarea></body>",
+        "<plaintext></body>",
     ] {
         let text = format!("<p>a</p>{open}");
         assert_eq!(labelled(&text, TextPosition::End), format!("{LABEL}{text}"), "{open}");
@@ -116,7 +123,10 @@ fn c2pa_a7_the_manifest_is_a_script_element_at_the_end_of_the_head() {
     let entry = &layout(&out).entries[0];
     assert_eq!(entry.value, b"store");
     let range = entry.range.start as usize..entry.range.end as usize;
-    assert_eq!(&out[range], "<script type=\"application/c2pa\">c3RvcmU=</script>", "the exclusion is the element");
+    assert_eq!(
+        &out[range], "<script type=\"application/c2pa\">c3RvcmU=</script>",
+        "the exclusion is the element"
+    );
     let other = "<HEAD><SCRIPT async type='application/C2PA' >\n c3Rv cmU=\n</SCRIPT ></HEAD>";
     assert_eq!(layout(other).entries[0].value, b"store");
     assert_eq!(
@@ -129,7 +139,9 @@ fn c2pa_a7_the_manifest_is_a_script_element_at_the_end_of_the_head() {
 fn c2pa_a7_1_several_associations_are_an_error_by_name() {
     let script = "<script type=\"application/c2pa\">c3RvcmU=</script>";
     let link = "<link rel=\"c2pa-manifest\" href=\"https://example.org/a.c2pa\">";
-    for text in [format!("<head>{script}{script}"), format!("<head>{link}{script}"), format!("<head>{link}{link}")] {
+    for text in
+        [format!("<head>{script}{script}"), format!("<head>{link}{script}"), format!("<head>{link}{link}")]
+    {
         let layout = layout(&text);
         assert!(layout.entries.is_empty());
         assert!(layout.notes[0].starts_with("manifest.html.multipleManifests"), "{text}");

@@ -1,10 +1,11 @@
 //! Measures the token watermarks and writes the tables of `docs/robustness/text.md` to standard output.
 //!
 //! ```text
+//! robustness --peer FOLDER
 //! robustness [--quick | --speed] [--english FILE…] [--chinese FILE…]
 //! ```
 //!
-//! `--quick` takes fewer texts, `--speed` writes the last table alone.
+//! `--quick` takes fewer texts, `--speed` writes the last table alone, `--peer` times rows another program wrote.
 //! Files are plain human text, used for false positives and for the tokenizer tables; without them those tables are
 //! left out. Everything else comes from simulated languages with fixed seeds.
 // A measuring program: it uses most of the library by name, and what cannot be measured ends it.
@@ -12,6 +13,7 @@
 
 mod edits;
 mod language;
+mod peer;
 mod speed;
 mod tables;
 mod tokenized;
@@ -32,6 +34,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => settings.rows = 40,
+            "--peer" => {
+                let folder = std::env::args().next_back().unwrap_or_default();
+                return peer::run(folder.as_ref(), &mut std::io::stdout().lock());
+            }
             "--speed" => return Ok(speed::table(&mut std::io::stdout().lock())?),
             "--english" => english = true,
             "--chinese" => english = false,
@@ -82,5 +88,5 @@ Simulated languages draw, for every pair of preceding tokens, a power law over 6
 itself random, scaled to the given mean entropy; three in ten contexts are nearly certain. Repeated contexts are left
 unmarked, as in the engines. p-values are those of the whole text unless a column says otherwise. `TPR at 1e-4` is the share
 of marked texts with a p-value of at most 1e-4; with 300 texts a share of 1.000 means above 0.99 with 95 % confidence.
-Times are of one core of the machine that ran the script, best of several runs.
+Times are processor time of one core of the machine that ran the script, best of several runs.
 ";

@@ -263,7 +263,7 @@ fn likeliest(logits: &[f32]) -> Option<usize> {
 
 /// The probability of the likeliest candidate.
 fn top_probability(logits: &[f32]) -> f32 {
-    pulp::Arch::new().dispatch(
+    crate::simd::vectorized(
         #[inline(always)]
         || {
             const LANES: usize = 16;

@@ -115,7 +115,7 @@ fn tournament(
 
 /// Draws an index from the softmax of `logits`.
 pub(super) fn sample(logits: &[f32], draws: &mut dyn Uniform, weights: &mut Vec<f32>) -> Result<usize> {
-    pulp::Arch::new().dispatch(
+    crate::simd::vectorized(
         #[inline(always)]
         || {
             let top = highest(logits);

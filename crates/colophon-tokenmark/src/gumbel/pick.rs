@@ -31,7 +31,7 @@ pub(crate) trait Levels {
 
 /// The index in `row` that wins, or `None` if no logit is finite. The lowest index wins ties.
 pub(crate) fn pick<L: Levels>(levels: &L, row: &Row<'_>) -> Option<usize> {
-    pulp::Arch::new().dispatch(
+    crate::simd::vectorized(
         #[inline(always)]
         || pick_inlined(levels, row),
     )

@@ -214,7 +214,7 @@ pub(crate) fn vllm_scores(
     weight: f64,
     out: &mut [f64],
 ) {
-    pulp::Arch::new().dispatch(
+    crate::simd::vectorized(
         #[inline(always)]
         || scores_inlined(key, width, stream, positions, weight, out),
     );

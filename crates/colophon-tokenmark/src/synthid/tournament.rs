@@ -1,10 +1,11 @@
 //! The tournament in probability space: one fused pass over the candidates per layer.
 
+use pulp::{Simd, WithSimd};
+
 use crate::float::{exp_nonpositive, highest, ln_f32};
 
 /// Candidates whose sums are kept in single precision before they join the double-precision total.
 const BLOCK: usize = 1024;
-const LANES: usize = 16;
 
 /// Leaves of each match.
 #[derive(Clone, Copy)]
@@ -45,15 +46,28 @@ impl Arena {
 ///
 /// Probabilities end up in the arena, relative to that total; `None` when no logit is finite.
 pub(crate) fn play(logits: &[f32], layers: usize, leaves: Leaves, arena: &mut Arena) -> Option<f64> {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || play_inlined(logits, layers, leaves, arena),
-    )
+    pulp::Arch::new().dispatch(Play { logits, layers, leaves, arena })
+}
+
+struct Play<'a> {
+    logits: &'a [f32],
+    layers: usize,
+    leaves: Leaves,
+    arena: &'a mut Arena,
+}
+
+impl WithSimd for Play<'_> {
+    type Output = Option<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Option<f64> {
+        play_inlined(simd, self.logits, self.layers, self.leaves, self.arena)
+    }
 }
 
 /// Replaces `logits` by the log-probabilities of the outcome; candidates without probability get `excluded`.
 pub(crate) fn write(arena: &Arena, total: f64, excluded: f32, logits: &mut [f32]) {
-    pulp::Arch::new().dispatch(
+    crate::simd::vectorized(
         #[inline(always)]
         || {
             let shift = total.ln() as f32;
@@ -66,7 +80,13 @@ pub(crate) fn write(arena: &Arena, total: f64, excluded: f32, logits: &mut [f32]
 }
 
 #[inline(always)]
-fn play_inlined(logits: &[f32], layers: usize, leaves: Leaves, arena: &mut Arena) -> Option<f64> {
+fn play_inlined<S: Simd>(
+    simd: S,
+    logits: &[f32],
+    layers: usize,
+    leaves: Leaves,
+    arena: &mut Arena,
+) -> Option<f64> {
     let Arena { planes, weights } = arena;
     let top = highest(logits);
     if top == f32::NEG_INFINITY {
@@ -84,12 +104,12 @@ fn play_inlined(logits: &[f32], layers: usize, leaves: Leaves, arena: &mut Arena
         if count == 0 {
             break;
         }
-        masses = pass(weights, words, (1.0, 1.0), 0, 0);
+        masses = pass(simd, weights, words, (1.0, 1.0), 0, 0);
         for layer in 0..count {
             let total = masses[0] + masses[1];
             let (zero, one) = leaves.factors(masses[0] / total);
             // the last pass of a plane measures a bit that is not used
-            masses = pass(weights, words, (zero, one), layer as u32, (layer as u32 + 1) % 32);
+            masses = pass(simd, weights, words, (zero, one), layer as u32, (layer as u32 + 1) % 32);
         }
     }
     Some(masses[0] + masses[1])
@@ -97,46 +117,39 @@ fn play_inlined(logits: &[f32], layers: usize, leaves: Leaves, arena: &mut Arena
 
 /// Multiplies each weight by the factor its bit `current` selects, and sums weights by bit `next`.
 #[inline(always)]
-fn pass(weights: &mut [f32], words: &[u32], (zero, one): (f32, f32), current: u32, next: u32) -> [f64; 2] {
+fn pass<S: Simd>(
+    simd: S,
+    weights: &mut [f32],
+    words: &[u32],
+    (zero, one): (f32, f32),
+    current: u32,
+    next: u32,
+) -> [f64; 2] {
     let mut masses = [0.0f64; 2];
+    let (current, next) = (1u32 << current, 1u32 << next);
+    let nothing = simd.splat_u32s(0);
+    let none = simd.splat_f32s(0.0);
+    let (zeros_factor, ones_factor) = (simd.splat_f32s(zero), simd.splat_f32s(one));
+    let (current_bit, next_bit) = (simd.splat_u32s(current), simd.splat_u32s(next));
     for (weights, words) in weights.chunks_mut(BLOCK).zip(words.chunks(BLOCK)) {
-        let mut ones = [0.0f32; LANES];
         // both classes are summed: one minus the other would cancel when one token holds nearly everything
-        let mut zeros = [0.0f32; LANES];
-        let mut lanes = weights.chunks_exact_mut(LANES);
-        let mut bits = words.chunks_exact(LANES);
-        for (weights, words) in (&mut lanes).zip(&mut bits) {
-            for lane in 0..LANES {
-                let factor = if words[lane] >> current & 1 == 1 { one } else { zero };
-                let weight = weights[lane] * factor;
-                weights[lane] = weight;
-                let bit = words[lane] >> next & 1 == 1;
-                zeros[lane] += if bit { 0.0 } else { weight };
-                ones[lane] += if bit { weight } else { 0.0 };
-            }
+        let (mut ones, mut zeros) = (none, none);
+        let (lanes, rest) = S::as_mut_simd_f32s(weights);
+        let (bits, rest_bits) = S::as_simd_u32s(words);
+        for (weight, &word) in lanes.iter_mut().zip(bits) {
+            let lost = simd.equal_u32s(simd.and_u32s(word, current_bit), nothing);
+            let new = simd.mul_f32s(*weight, simd.select_f32s(lost, zeros_factor, ones_factor));
+            *weight = new;
+            let loses = simd.equal_u32s(simd.and_u32s(word, next_bit), nothing);
+            zeros = simd.add_f32s(zeros, simd.select_f32s(loses, new, none));
+            ones = simd.add_f32s(ones, simd.select_f32s(loses, none, new));
         }
-        for (lane, (weight, &word)) in lanes.into_remainder().iter_mut().zip(bits.remainder()).enumerate() {
-            *weight *= if word >> current & 1 == 1 { one } else { zero };
-            if word >> next & 1 == 1 {
-                ones[lane] += *weight;
-            } else {
-                zeros[lane] += *weight;
-            }
+        masses[0] += f64::from(simd.reduce_sum_f32s(zeros));
+        masses[1] += f64::from(simd.reduce_sum_f32s(ones));
+        for (weight, &word) in rest.iter_mut().zip(rest_bits) {
+            *weight *= if word & current == 0 { zero } else { one };
+            masses[usize::from(word & next != 0)] += f64::from(*weight);
         }
-        masses[0] += f64::from(sum(zeros));
-        masses[1] += f64::from(sum(ones));
     }
     masses
-}
-
-#[inline(always)]
-fn sum(mut lanes: [f32; LANES]) -> f32 {
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-    }
-    lanes[0]
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use colophon::exit::Exit;
 use colophon::{Error, ErrorKind};
 use colophon_text::stream::{
-    EventLabeller, Labeller, Outcome, Places, StreamKind, StreamOptions, Words, label_answer,
+    EventLabeller, Labeller, Outcome, Places, StreamKind, StreamOptions, Words, label_answer, label_page,
 };
 
 use super::tokens;
@@ -21,7 +21,7 @@ const CHUNK: usize = 16 << 10;
 const MAX_WHOLE: u64 = 64 << 20;
 
 pub(super) fn run(args: &TextLabelArgs) -> Result<Exit, Failure> {
-    let kind = args.kind.map_or_else(|| by_name(&args.input), Ok)?;
+    let kind = args.kind.unwrap_or_else(|| by_name(&args.input));
     if args.output.as_os_str() == "-" {
         let mut out = std::io::stdout().lock();
         return label(args, kind, &mut out);
@@ -39,26 +39,23 @@ pub(super) fn run(args: &TextLabelArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn by_name(path: &Path) -> Result<TextKindArg, Failure> {
+fn by_name(path: &Path) -> TextKindArg {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    Ok(match extension.as_str() {
+    match extension.as_str() {
         "md" | "markdown" | "mdx" => TextKindArg::Markdown,
-        // Words in front of a page's first element would break it.
-        "html" | "htm" | "xhtml" => {
-            let e = Error::new(ErrorKind::Unsupported, "a label for HTML pages is not built");
-            return Err(Failure::from(e).on(path));
-        }
+        "html" | "htm" | "xhtml" => TextKindArg::Html,
         "srt" => TextKindArg::Srt,
         "vtt" => TextKindArg::Vtt,
         "json" => TextKindArg::Json,
         _ => TextKindArg::Plain,
-    })
+    }
 }
 
 fn options(args: &TextLabelArgs, kind: TextKindArg) -> StreamOptions {
     StreamOptions {
         kind: match kind {
-            TextKindArg::Plain => StreamKind::Plain,
+            // of a page, only the words matter
+            TextKindArg::Plain | TextKindArg::Html => StreamKind::Plain,
             TextKindArg::Srt | TextKindArg::Vtt => StreamKind::Subtitles,
             // chat answers are Markdown
             TextKindArg::Markdown | TextKindArg::Json | TextKindArg::Sse => StreamKind::Markdown,
@@ -84,6 +81,11 @@ fn label(args: &TextLabelArgs, kind: TextKindArg, out: &mut dyn Write) -> Result
             let answer = label_answer(&tokens::text(&args.input, MAX_WHOLE)?, &options).map_err(on)?;
             write(out, answer.json.as_bytes())?;
             answer.outcomes
+        }
+        TextKindArg::Html => {
+            let (page, outcome) = label_page(&tokens::text(&args.input, MAX_WHOLE)?, &options).map_err(on)?;
+            write(out, page.as_bytes())?;
+            vec![outcome]
         }
         TextKindArg::Sse => {
             let mut labeller = EventLabeller::new(options).map_err(on)?;
