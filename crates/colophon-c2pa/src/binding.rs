@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use c2pa::assertions::{BmffHash, DataHash, ExclusionsMap};
 use colophon_container::bmff;
-use colophon_core::{Error, ErrorKind, Limits, Result, Source};
+use colophon_core::{Binder, Error, ErrorKind, Limits, Result, Source};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::store;
@@ -145,12 +145,12 @@ fn boxes(source: &dyn Source, exclusions: &[ExclusionsMap], limits: &Limits) -> 
     Ok(Some(parts))
 }
 
-/// The digest that a manifest with the library's usual exclusions binds: the manifest's own box, and boxes that players
-/// and packagers may change (`ftyp`, `mfra`, `free`, `skip`).
+/// What a manifest with the library's usual exclusions binds: all but the manifest's own box, and boxes that players and
+/// packagers may change (`ftyp`, `mfra`, `free`, `skip`).
 ///
 /// # Errors
 /// Reading errors; `Unsupported` for bytes outside of every box.
-pub(crate) fn usual(source: &dyn Source, limits: &Limits) -> Result<Vec<u8>> {
+pub(crate) fn usual(source: &dyn Source, limits: &Limits) -> Result<Rolling> {
     let boxes = bmff::walk(source, limits)?;
     if boxes.end != source.len() {
         return Err(Error::new(ErrorKind::Unsupported, "bytes after the last box cannot be signed over")
@@ -161,16 +161,54 @@ pub(crate) fn usual(source: &dyn Source, limits: &Limits) -> Result<Vec<u8>> {
         b"uuid" => node.uuid != Some(bmff::metadata::C2PA_UUID),
         _ => true,
     });
-    digest::<Sha256>(source, &parts.map(|node| (node.range.clone(), true)).collect::<Vec<_>>())
+    Ok(Rolling::new(parts.map(|node| (node.range.clone(), true)).collect()))
 }
 
-/// The digest of everything but a range.
-///
-/// # Errors
-/// Reading errors.
-pub(crate) fn without(source: &dyn Source, range: Option<&Range<u64>>) -> Result<Vec<u8>> {
+/// Everything but a range.
+pub(crate) fn without(source: &dyn Source, range: Option<&Range<u64>>) -> Rolling {
     let excluded = range.map(std::slice::from_ref).unwrap_or_default();
-    digest::<Sha256>(source, &kept(excluded, source.len()).unwrap_or_default())
+    Rolling::new(kept(excluded, source.len()).unwrap_or_default())
+}
+
+/// Hashes the parts of a file from its bytes in order.
+pub(crate) struct Rolling {
+    hash: Sha256,
+    /// Parts to come, the next one last.
+    parts: Vec<Part>,
+    /// Bytes seen.
+    at: u64,
+}
+
+impl Rolling {
+    fn new(mut parts: Vec<Part>) -> Self {
+        parts.reverse();
+        Self { hash: Sha256::new(), parts, at: 0 }
+    }
+}
+
+impl Binder for Rolling {
+    fn update(&mut self, bytes: &[u8]) {
+        let end = self.at + bytes.len() as u64;
+        while let Some((range, located)) = self.parts.last_mut() {
+            if range.start >= end && range.start < range.end {
+                break;
+            }
+            if std::mem::take(located) {
+                self.hash.update(range.start.to_be_bytes());
+            }
+            let (from, to) = (range.start.max(self.at) - self.at, range.end.min(end).max(self.at) - self.at);
+            self.hash.update(bytes.get(from as usize..to as usize).unwrap_or_default());
+            if range.end > end {
+                break;
+            }
+            self.parts.pop();
+        }
+        self.at = end;
+    }
+
+    fn finish(self: Box<Self>) -> Vec<u8> {
+        self.hash.finalize().to_vec()
+    }
 }
 
 /// The first box of the file: what the library needs to see of a file whose content it is not asked about.
@@ -201,4 +239,22 @@ fn digest<D: Digest>(source: &dyn Source, parts: &[Part]) -> Result<Vec<u8>> {
         }
     }
     Ok(hash.finalize().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rolling_over_pieces_of_any_length_is_hashing_the_parts() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let parts: Vec<Part> =
+            vec![(0..0, true), (3..10, true), (10..11, false), (40..200, true), (256..256, true)];
+        let whole = digest::<Sha256>(&bytes, &parts).unwrap();
+        for len in 1..=256 {
+            let mut rolling = Rolling::new(parts.clone());
+            bytes.chunks(len).for_each(|piece| rolling.update(piece));
+            assert_eq!(Box::new(rolling).finish(), whole, "pieces of {len}");
+        }
+    }
 }

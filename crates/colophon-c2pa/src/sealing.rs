@@ -1,12 +1,12 @@
 //! Signing files that are written once and never held in memory: a place of the right length first, then one hash over
-//! the written file, then the signature.
+//! what is written, then the signature.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use c2pa::assertions::BmffHash;
 use c2pa::{Builder, SigningAlg};
 use colophon_core::{
-    Carrier, Error, ErrorKind, Normalisation, Result, SealCx, Sealing, Signed, Signer, Slot, Source,
+    Binder, Carrier, Error, ErrorKind, Normalisation, Result, SealCx, Sealing, Signed, Signer, Slot, Source,
 };
 
 use crate::seal::{RAW, data_hash, failed, manifest_id, sign, slot_range};
@@ -69,8 +69,11 @@ impl Sealing for Embedded<'_> {
         Some(&self.placeholder)
     }
 
-    fn finish(mut self: Box<Self>, written: &dyn Source) -> Result<Signed> {
-        let binding = binding::usual(written, self.cx.limits)?;
+    fn binder(&self, planned: &dyn Source) -> Result<Box<dyn Binder>> {
+        Ok(Box::new(binding::usual(planned, self.cx.limits)?))
+    }
+
+    fn finish(mut self: Box<Self>, _: &dyn Source, binding: Vec<u8>) -> Result<Signed> {
         let mut hash = BmffHash::new("jumbf manifest", "sha256", None);
         hash.set_default_exclusions();
         hash.set_hash(binding.clone());
@@ -100,10 +103,13 @@ impl Sealing for Slotted<'_> {
         Some(&self.placeholder)
     }
 
-    fn finish(mut self: Box<Self>, written: &dyn Source) -> Result<Signed> {
-        let layout = self.cx.format.inspect(written, self.cx.limits)?;
-        let range = slot_range(&layout)?;
-        let binding = binding::without(written, Some(&range))?;
+    fn binder(&self, planned: &dyn Source) -> Result<Box<dyn Binder>> {
+        let range = slot_range(&self.cx.format.inspect(planned, self.cx.limits)?)?;
+        Ok(Box::new(binding::without(planned, Some(&range))))
+    }
+
+    fn finish(mut self: Box<Self>, planned: &dyn Source, binding: Vec<u8>) -> Result<Signed> {
+        let range = slot_range(&self.cx.format.inspect(planned, self.cx.limits)?)?;
         let adapter = Adapter { signer: self.cx.signer };
         let store = sign(&mut self.builder, &adapter, Some(range), binding.clone())?;
         if store.len() != self.placeholder.len() {
@@ -127,8 +133,11 @@ impl Sealing for Beside<'_> {
         None
     }
 
-    fn finish(self: Box<Self>, written: &dyn Source) -> Result<Signed> {
-        let binding = binding::without(written, None)?;
+    fn binder(&self, planned: &dyn Source) -> Result<Box<dyn Binder>> {
+        Ok(Box::new(binding::without(planned, None)))
+    }
+
+    fn finish(self: Box<Self>, _: &dyn Source, binding: Vec<u8>) -> Result<Signed> {
         let store = data_hash(&self.cx, self.mime, binding.clone())?;
         Ok(Signed { manifest_id: manifest_id(&store), store, binding })
     }

@@ -48,11 +48,11 @@ pub use label::{
 };
 pub use limits::Limits;
 pub use mark::{Mark, MarkInfo, ReadCx, Stage, Step, WriteCx};
-pub use patch::{Patch, Splice};
+pub use patch::{Patch, Patched, Splice};
 pub use plan::{Existing, Plan, PlanNote};
 pub use record::{RECORD_SCHEMA, Record};
 pub use registry::Registry;
 pub use report::{Outcome, REPORT_SCHEMA, Report, Subject, Verdict};
-pub use seal::{SealAct, SealCx, Sealed, Sealing, Signed, Signer, Trust};
+pub use seal::{Binder, SealAct, SealCx, Sealed, Sealing, Signed, Signer, Trust};
 pub use signal::{Observation, Placed, Query, RenderCx, SignalOp, Tools, WatermarkRecord, WatermarkSpec};
 pub use source::{FileSource, Source, SourceReader};

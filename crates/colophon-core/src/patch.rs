@@ -128,6 +128,39 @@ impl Patch {
         Ok(file.copy_to(at..source.len(), out)?)
     }
 
+    /// Hands out the changed input in pieces of at most `len` bytes. Each is given away to `next`, which answers a buffer to be
+    /// filled again.
+    ///
+    /// # Errors
+    /// As [`Patch::apply`], and what `next` returns.
+    pub fn pieces(
+        &self,
+        source: &dyn Source,
+        len: usize,
+        next: &mut dyn FnMut(Vec<u8>) -> Result<Vec<u8>>,
+    ) -> Result<()> {
+        self.check(source)?;
+        let mut buffer = Vec::new();
+        let mut at = 0;
+        let end = Splice { range: source.len()..source.len(), with: Vec::new() };
+        for s in self.splices.iter().chain([&end]) {
+            while at < s.range.start {
+                let n = (s.range.start - at).min(len.max(1) as u64);
+                buffer.resize(n as usize, 0);
+                source.read_exact_at(at, &mut buffer)?;
+                at += n;
+                buffer = next(buffer)?;
+            }
+            if !s.with.is_empty() {
+                buffer.clear();
+                buffer.extend_from_slice(&s.with);
+                buffer = next(buffer)?;
+            }
+            at = s.range.end;
+        }
+        Ok(())
+    }
+
     /// Makes the changes in a file, when none of them moves anything.
     ///
     /// # Errors
@@ -151,6 +184,80 @@ impl Patch {
         let mut out = Vec::with_capacity(usize::try_from(self.output_len(source.len())).unwrap_or(0));
         self.apply(source, &mut out)?;
         Ok(out)
+    }
+}
+
+/// The changed input as it will be, without writing it.
+pub struct Patched<'a> {
+    source: &'a dyn Source,
+    len: u64,
+    /// Where each stretch begins in the output, and what it is.
+    parts: Vec<(u64, Stretch<'a>)>,
+}
+
+enum Stretch<'a> {
+    /// Bytes of the input from here on.
+    Kept(u64),
+    New(&'a [u8]),
+}
+
+impl std::fmt::Debug for Patched<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Patched")
+            .field("len", &self.len)
+            .field("parts", &self.parts.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Patched<'a> {
+    /// The output of `patch` on `source`.
+    ///
+    /// # Errors
+    /// As [`Patch::apply`].
+    pub fn new(source: &'a dyn Source, patch: &'a Patch) -> Result<Self> {
+        patch.check(source)?;
+        let (mut parts, mut from, mut to) = (Vec::new(), 0, 0);
+        for s in &patch.splices {
+            parts.push((to, Stretch::Kept(from)));
+            to += s.range.start - from;
+            parts.push((to, Stretch::New(&s.with)));
+            to += s.with.len() as u64;
+            from = s.range.end;
+        }
+        parts.push((to, Stretch::Kept(from)));
+        // Of stretches without length the last one begins where bytes are.
+        Ok(Self { source, len: to + (source.len() - from), parts })
+    }
+}
+
+impl Source for Patched<'_> {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.len) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let (mut at, mut rest) = (offset, buf);
+        while !rest.is_empty() {
+            let i = self.parts.partition_point(|(start, _)| *start <= at);
+            let end = self.parts.get(i).map_or(self.len, |(start, _)| *start);
+            let Some((start, stretch)) = i.checked_sub(1).and_then(|i| self.parts.get(i)) else { break };
+            let n = (end - at).min(rest.len() as u64) as usize;
+            let (now, later) = rest.split_at_mut(n);
+            match stretch {
+                Stretch::Kept(from) => self.source.read_exact_at(from + (at - start), now)?,
+                Stretch::New(bytes) => {
+                    let from = (at - start) as usize;
+                    now.copy_from_slice(bytes.get(from..from + n).ok_or(io::ErrorKind::UnexpectedEof)?);
+                }
+            }
+            at += n as u64;
+            rest = later;
+        }
+        Ok(())
     }
 }
 
@@ -200,6 +307,37 @@ mod tests {
         p.insert(1, "b");
         p.replace(1..2, "c");
         assert_eq!(apply(&p, "xyz"), "xabcz");
+    }
+
+    #[test]
+    fn what_will_be_written_reads_as_what_is_written() {
+        let input = b"0123456789".as_slice();
+        let mut p = Patch::new();
+        p.insert(0, "<");
+        p.replace(2..4, "XY!");
+        p.remove(4..5);
+        p.remove(8..9);
+        p.insert(10, ">");
+        let whole = p.apply_to_vec(&input).unwrap();
+        let planned = Patched::new(&input, &p).unwrap();
+        assert_eq!(planned.len(), whole.len() as u64);
+        for from in 0..=whole.len() {
+            for to in from..=whole.len() {
+                let mut part = vec![0; to - from];
+                planned.read_exact_at(from as u64, &mut part).unwrap();
+                assert_eq!(part, &whole[from..to]);
+            }
+        }
+        assert!(planned.read_exact_at(whole.len() as u64, &mut [0]).is_err());
+        for len in 1..12 {
+            let mut out = Vec::new();
+            p.pieces(&input, len, &mut |piece| {
+                out.extend_from_slice(&piece);
+                Ok(piece)
+            })
+            .unwrap();
+            assert_eq!(out, whole);
+        }
     }
 
     #[test]

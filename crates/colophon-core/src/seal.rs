@@ -99,18 +99,33 @@ pub struct Sealed {
     pub manifest_id: String,
 }
 
-/// A seal on a file that is written once and never held in memory: a place is reserved in what is written, then the
-/// written file is hashed, signed over, and the store filled in.
+/// A seal on a file that is written once and never held in memory: a place is reserved in what is written, what is written
+/// is hashed on its way, then signed over, and the store filled in.
 pub trait Sealing {
     /// What stands in [`crate::Slot::Jumbf`] until the file is signed, as long as the signed store. `None` when the
     /// store is kept beside the file.
     fn placeholder(&self) -> Option<&[u8]>;
 
-    /// Hashes the written file once and signs.
+    /// Hashes what the manifest will bind of a file that is about to be written.
     ///
     /// # Errors
-    /// `Key`, `Check` when the store has not the reserved length, reading errors.
-    fn finish(self: Box<Self>, written: &dyn Source) -> Result<Signed>;
+    /// Those of walking the file.
+    fn binder(&self, planned: &dyn Source) -> Result<Box<dyn Binder>>;
+
+    /// Signs, given the digest that [`Binder::finish`] answered after the whole file.
+    ///
+    /// # Errors
+    /// `Key`, `Check` when the store has not the reserved length.
+    fn finish(self: Box<Self>, planned: &dyn Source, binding: Vec<u8>) -> Result<Signed>;
+}
+
+/// Takes the bytes of a file in order, and hashes those that a manifest binds.
+pub trait Binder: Send {
+    /// The next bytes.
+    fn update(&mut self, bytes: &[u8]);
+
+    /// The digest.
+    fn finish(self: Box<Self>) -> Vec<u8>;
 }
 
 /// A signed store.

@@ -1,10 +1,12 @@
 //! Marking from file to file: the content is copied, not held in memory, and hashed once.
 
 use std::fs::File;
+use std::io::Write;
+use std::sync::mpsc;
 
 use colophon_core::{
-    Declaration, Edit, Error, ErrorKind, Existing, FileSource, Format, Plan, Record, Report, Result, SealAct,
-    SealCx, Sealing, Signer, Slot, Source, sha256_source,
+    Binder, Declaration, Edit, Error, ErrorKind, Existing, FileSource, Format, Patch, Patched, Plan, Record,
+    Report, Result, SealAct, SealCx, Sealing, Signer, Slot, Source, sha256_source,
 };
 
 use crate::reading::{Depth, Opened};
@@ -26,8 +28,8 @@ pub struct MarkedFile {
 /// Marks a file into another, which is empty and open for reading and writing, as [`crate::mark`] does in memory. `None`,
 /// with nothing written, where the content itself has to be changed or the format needs all of it: that is done in memory.
 ///
-/// What the manifest binds is hashed once, from the written file; the read-back compares what the manifest on disk says
-/// with that digest, and everything else as [`crate::mark`] does. The output may be incomplete after an error.
+/// What the manifest binds is hashed once, from the bytes that are written; the read-back compares what the manifest on disk
+/// says with that digest, and everything else as [`crate::mark`] does. The output may be incomplete after an error.
 ///
 /// # Errors
 /// As [`crate::mark`].
@@ -122,17 +124,61 @@ fn write(
     let placeholder = sealing.as_ref().and_then(|s| s.placeholder());
     let embedded = placeholder.is_some();
     edits.extend(placeholder.map(|store| Edit::set(Slot::Jumbf, "c2pa", store)));
-    format.edit(input, &edits, &options.limits)?.apply_to_file(input, output)?;
-    let mut written = Written { file: FileSource::new(output.try_clone()?)?, sidecar: None, binding: None };
-    if let Some(sealing) = sealing {
-        let signed = sealing.finish(&written.file)?;
-        if embedded {
-            let fill = [Edit::set(Slot::Jumbf, "c2pa", signed.store)];
-            format.edit(&written.file, &fill, &options.limits)?.apply_in_place(output)?;
-        } else {
-            written.sidecar = Some(signed.store);
-        }
-        written.binding = Some(signed.binding);
+    let patch = format.edit(input, &edits, &options.limits)?;
+    let opened = || -> Result<Written> {
+        Ok(Written { file: FileSource::new(output.try_clone()?)?, sidecar: None, binding: None })
+    };
+    let Some(sealing) = sealing else {
+        patch.apply_to_file(input, output)?;
+        return opened();
+    };
+    let planned = Patched::new(input, &patch)?;
+    let digest = hashed(input, output, &patch, sealing.binder(&planned)?)?;
+    let signed = sealing.finish(&planned, digest)?;
+    let mut written = opened()?;
+    if written.file.len() != planned.len() {
+        return Err(Error::new(ErrorKind::Check, "the file has not the length that was written"));
     }
+    if embedded {
+        let fill = [Edit::set(Slot::Jumbf, "c2pa", signed.store)];
+        format.edit(&written.file, &fill, &options.limits)?.apply_in_place(output)?;
+    } else {
+        written.sidecar = Some(signed.store);
+    }
+    written.binding = Some(signed.binding);
     Ok(written)
+}
+
+/// Bytes read, written and hashed at a time; as many pieces as this may wait to be hashed.
+const PIECE: usize = 1 << 18;
+const WAITING: usize = 8;
+
+/// Writes the changed input, and hashes the very bytes on a thread of its own.
+fn hashed(
+    input: &dyn Source,
+    mut output: &File,
+    patch: &Patch,
+    mut binder: Box<dyn Binder>,
+) -> Result<Vec<u8>> {
+    let (pieces, waiting) = mpsc::sync_channel::<Vec<u8>>(WAITING);
+    let (done, free) = mpsc::channel();
+    // The channel is moved in: an error closes it, and the other thread ends.
+    std::thread::scope(move |scope| {
+        let hashing = scope.spawn(move || {
+            for piece in waiting {
+                binder.update(&piece);
+                // Whoever writes may be through.
+                let _ = done.send(piece);
+            }
+            binder.finish()
+        });
+        let crashed = || Error::new(ErrorKind::Check, "what was written could not be hashed");
+        patch.pieces(input, PIECE, &mut |piece| {
+            output.write_all(&piece)?;
+            pieces.send(piece).map_err(|_| crashed())?;
+            Ok(free.try_recv().unwrap_or_default())
+        })?;
+        drop(pieces);
+        hashing.join().map_err(|_| crashed())
+    })
 }
