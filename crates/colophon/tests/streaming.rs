@@ -252,3 +252,17 @@ fn matroska_avi_and_flash_are_signed_over_from_file_to_file() {
         }
     }
 }
+
+#[test]
+fn an_output_that_takes_no_bytes_is_an_error_and_not_a_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = layouts(folder.path()).remove(0);
+    let path = folder.path().join("read-only");
+    std::fs::write(&path, "").unwrap();
+    let source = FileSource::open(&input).unwrap();
+    let declaration = Declaration { producer: Some("acme".into()), ..Declaration::default() };
+    let profiles = Profiles::named(&["any"]).unwrap();
+    let output = File::open(&path).unwrap();
+    let done = mark_file(&source, &output, &declaration, &profiles, Some(&signer()), &options(&input));
+    assert_eq!(done.unwrap_err().kind(), colophon::ErrorKind::Io);
+}
