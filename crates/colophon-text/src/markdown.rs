@@ -82,9 +82,7 @@ impl Format for Markdown {
                     normative: true,
                 });
             }
-            A9Search::Malformed { reason, .. } => {
-                layout.notes.push(format!("manifest.structuredText.corruptedReference: {reason}"));
-            }
+            A9Search::Malformed { code, reason, .. } => layout.notes.push(format!("{code}: {reason}")),
             A9Search::Several => {
                 layout
                     .notes

@@ -1,7 +1,8 @@
 //! Structured text: a manifest store in one comment line (C2PA 2.5, A.9).
 //!
 //! `<prefix> -----BEGIN C2PA MANIFEST----- <reference> -----END C2PA MANIFEST----- <suffix>`, where the reference is a
-//! URI or `data:application/c2pa;base64,…`. At most one block in a file.
+//! URI or `data:application/c2pa;base64,…`. In front matter the three parts may stand on three lines; this form is read, not
+//! written. At most one block in a file.
 
 use std::ops::Range;
 
@@ -38,10 +39,13 @@ pub enum A9Search {
         /// The manifest store.
         store: Vec<u8>,
     },
-    /// One that cannot be read (`manifest.structuredText.corruptedReference`).
+    /// One that cannot be read.
     Malformed {
-        /// Bytes of the line.
+        /// Bytes of its lines.
         range: Range<usize>,
+        /// The status code: `manifest.structuredText.` and `noManifest` (one delimiter of two), `emptyReference` or
+        /// `malformedReference`; `manifest.inaccessible` for a store that is elsewhere.
+        code: &'static str,
         /// What is wrong.
         reason: &'static str,
     },
@@ -69,21 +73,40 @@ pub fn locate(text: &str) -> A9Search {
         return A9Search::Several;
     }
     let line_start = text.get(..begin).and_then(|t| t.rfind('\n')).map_or(0, |i| i + 1);
-    let line_end = text.get(begin..).and_then(|t| t.find('\n')).map_or(text.len(), |i| begin + i + 1);
-    let broken = |reason| A9Search::Malformed { range: line_start..line_end, reason };
-    let rest = text.get(begin + BEGIN.len()..line_end).unwrap_or_default();
-    let Some(end) = rest.find(END) else {
-        return broken("the block does not end on its line");
+    let end_of_line =
+        |at: usize| text.get(at..).and_then(|t| t.find('\n')).map_or(text.len(), |i| at + i + 1);
+    let broken =
+        |end: usize, code, reason| A9Search::Malformed { range: line_start..end_of_line(end), code, reason };
+    let Some(length) = text.get(begin + BEGIN.len()..).and_then(|rest| rest.find(END)) else {
+        return broken(begin, "manifest.structuredText.noManifest", "the block has no end");
     };
-    let reference = rest.get(..end).unwrap_or_default().trim();
+    let end = begin + BEGIN.len() + length;
+    let reference = text.get(begin + BEGIN.len()..end).unwrap_or_default().trim();
+    let line_end = end_of_line(end);
+    if reference.is_empty() {
+        return broken(
+            end,
+            "manifest.structuredText.emptyReference",
+            "there is nothing between the delimiters",
+        );
+    }
+    let malformed = |reason| broken(end, "manifest.structuredText.malformedReference", reason);
+    if reference.contains(['\n', '\r']) {
+        return malformed("the reference is not one line");
+    }
     if reference.len() > MAX_REFERENCE {
-        return broken("the reference is over the limit");
+        return malformed("the reference is over the limit");
     }
     let Some(encoded) = reference.strip_prefix(DATA) else {
-        return broken("the reference is not in the file; nothing is fetched");
+        let uri = ["https:", "http:", "file:", "./", "/"].iter().any(|p| reference.starts_with(p));
+        return if uri {
+            broken(end, "manifest.inaccessible", "the store is not in the file; nothing is fetched")
+        } else {
+            malformed("the reference is neither a store nor a place")
+        };
     };
     let Ok(store) = STANDARD.decode(encoded) else {
-        return broken("the reference is not base64");
+        return malformed("the reference is not base64");
     };
     let range = if line_end == text.len() && line_start > 0 {
         // Last: the line end before belongs to the block, `\r\n` as a whole.
@@ -123,10 +146,26 @@ mod tests {
     fn c2pa_a9_several_foreign_and_broken_blocks_are_named() {
         let one = line(b"store", CommentStyle::Slashes);
         assert_eq!(locate(&format!("{one}\n{one}")), A9Search::Several);
-        assert!(matches!(locate(&one.replace("data:", "https:")), A9Search::Malformed { .. }));
-        assert!(matches!(locate(&one.replace(END, "")), A9Search::Malformed { .. }));
-        assert!(matches!(locate(&one.replace("base64,", "base64,*")), A9Search::Malformed { .. }));
+        let code = |text: &str| match locate(text) {
+            A9Search::Malformed { code, .. } => code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code(&one.replace("data:", "https:")), "manifest.inaccessible");
+        assert_eq!(code(&one.replace(END, "")), "manifest.structuredText.noManifest");
+        assert_eq!(code(&format!("# {BEGIN}  {END}")), "manifest.structuredText.emptyReference");
+        assert_eq!(code(&one.replace("base64,", "base64,*")), "manifest.structuredText.malformedReference");
+        assert_eq!(code(&format!("# {BEGIN} a\nb {END}")), "manifest.structuredText.malformedReference");
         assert_eq!(locate("no block"), A9Search::None);
+    }
+
+    #[test]
+    fn c2pa_a9_three_lines_in_front_matter_are_read() {
+        let text = format!("---\n{BEGIN}\n{DATA}c3RvcmU=\n{END}\ntitle: a\n---\nbody\n");
+        let A9Search::One { range, store } = locate(&text) else { panic!() };
+        assert_eq!(
+            (store.as_slice(), text.get(..range.start), text.get(range.end..)),
+            (b"store".as_slice(), Some("---\n"), Some("title: a\n---\nbody\n"))
+        );
     }
 
     proptest::proptest! {
