@@ -51,6 +51,27 @@ The tide went out at six, and the boats sat down in the mud one after the other,
 It was a thin mast, grey, with no flag. Nobody had seen it come in. The boy from the chandlery said it must have come with the fog, and the pilot said fog does not sail, and that was all they could agree on until the sun was up and they could read the name on the stern.
 """
 
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>The harbour at low water</title>
+<style>body > p { max-width: 40em }</style>
+</head>
+<body>
+<h1>The harbour at low water</h1>
+<p>The tide went out at six, and the boats sat down in the mud one after the other.</p>
+<!-- the pilot's </body> is a comment -->
+<p>The pilot stood at the rail and counted the masts, and found one too many.</p>
+<script>document.title += " </body>";</script>
+</body>
+</html>
+"""
+
+CUES = [("00:00:01", "00:00:03", "The tide went out at six."), ("00:00:04", "00:00:06", "The pilot counted the masts.")]
+SUBRIP = "\n\n".join(f"{i}\n{a},000 --> {b},000\n{t}" for i, (a, b, t) in enumerate(CUES, 1)) + "\n"
+WEBVTT = "WEBVTT\n\n" + "\n\n".join(f"{a}.000 --> {b}.000 line:85%\n{t}" for a, b, t in CUES) + "\n"
+
 PDF_LINES = [
     ("F2", 22, "The harbour at low water"),
     ("F1", 11, ""),
@@ -214,6 +235,9 @@ def main():
             "-c:a", "aac", "-b:a", "96k", *exact, HERE / "clip.mp4")
     (HERE / "story.md").write_text(MARKDOWN, encoding="utf-8")
     (HERE / "story.txt").write_text(TEXT, encoding="utf-8")
+    (HERE / "page.html").write_text(PAGE, encoding="utf-8")
+    (HERE / "clip.srt").write_text(SUBRIP, encoding="utf-8")
+    (HERE / "clip.vtt").write_text(WEBVTT, encoding="utf-8")
     (HERE / "story.pdf").write_bytes(pdf())
     lines = ["# Written by make.py. Everything here is made by that script; licence CC0-1.0.", ""]
     for name in sorted(p.name for p in HERE.iterdir() if p.suffix not in {".py", ".toml", ".c2pa"}):

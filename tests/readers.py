@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Foreign readers for the end-to-end tests: Python's standard library and nothing of this project.
 
-    readers.py aigc FILE          the AIGC object of a Markdown, WAV, FLAC or PDF file, as JSON
-    readers.py store FILE OUT     the C2PA manifest store of a text, Markdown or PDF file
+    readers.py aigc FILE          the AIGC object of a Markdown, HTML, WAV, FLAC or PDF file, as JSON
+    readers.py store FILE OUT     the C2PA manifest store of a text, Markdown, HTML or PDF file
     readers.py flip FILE OUT      the file with one byte of its content changed
 """
 
 import base64
+import html.parser
 import json
 import pathlib
 import re
@@ -100,7 +101,7 @@ def flip(path, data):
         at = next(at + n // 2 for k, at, n in riff_chunks(data) if k == b"data")
     elif kind == ".mp4":
         at = data.rindex(b"mdat") + 5000
-    elif kind in (".md", ".txt"):
+    elif kind in (".md", ".txt", ".html"):
         at = data.index(b"pilot")
     elif kind == ".pdf":
         at = data.index(b"harbour")
@@ -114,15 +115,38 @@ def flip(path, data):
     return bytes(out)
 
 
+class Page(html.parser.HTMLParser):
+    """A page as Python's parser sees it: the meta element, the manifest, and the words of the body."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.aigc, self.scripts, self.inside = None, [], False
+        self.feed(data.decode("utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "meta" and attributes.get("name") == "AIGC":
+            self.aigc = attributes["content"]
+        self.inside = tag == "script" and attributes.get("type") == "application/c2pa"
+
+    def handle_data(self, data):
+        if self.inside:
+            self.scripts.append(data)
+
+    def store(self):
+        (one,) = self.scripts
+        return base64.b64decode(one, validate=True)
+
+
 def main(verb, path, out=None):
     data, kind = pathlib.Path(path).read_bytes(), pathlib.Path(path).suffix
     if verb == "aigc":
-        read = {".md": markdown, ".wav": wav, ".flac": flac}.get(kind)
+        read = {".md": markdown, ".html": lambda data: json.loads(Page(data).aigc), ".wav": wav, ".flac": flac}.get(kind)
         value = pdf(path) if kind == ".pdf" else read(data)
         assert value["Label"] == "1" and value["ContentProducer"] and value["ProduceID"], value
         print(json.dumps(value, ensure_ascii=False))
     elif verb == "store":
-        store = attached(path) if kind == ".pdf" else a9(data) if kind == ".md" else a8(data)
+        store = {".pdf": lambda: attached(path), ".md": lambda: a9(data), ".html": lambda: Page(data).store()}.get(kind, lambda: a8(data))()
         pathlib.Path(out).write_bytes(store)
     elif verb == "flip":
         pathlib.Path(out).write_bytes(flip(path, data))

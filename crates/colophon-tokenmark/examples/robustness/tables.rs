@@ -39,8 +39,13 @@ pub(crate) const SCHEMES: [(&str, Make); 6] = [
 ];
 
 fn detector(scheme: Scheme) -> Detector {
+    whole_text_detector(scheme, true)
+}
+
+fn whole_text_detector(scheme: Scheme, localise: bool) -> Detector {
     let mut options = DetectOptions::default();
     options.min_scored = 1;
+    options.localise = localise;
     Detector::new(scheme, options).expect("options are good")
 }
 
@@ -261,7 +266,7 @@ pub(crate) fn payloads(settings: &Settings, out: &mut impl Write) -> io::Result<
 
 pub(crate) fn human_text(settings: &Settings, out: &mut impl Write) -> io::Result<()> {
     const KEYS: u32 = 20;
-    const WINDOWS: usize = 1500;
+    const WINDOWS: usize = 100;
     const LENGTHS: [usize; 3] = [200, 1000, 5000];
     if settings.english.is_empty() && settings.chinese.is_empty() {
         return Ok(());
@@ -286,8 +291,9 @@ pub(crate) fn human_text(settings: &Settings, out: &mut impl Write) -> io::Resul
         let ids = ids_of(&std::fs::read_to_string(file)?, words);
         let name = std::path::Path::new(file).file_stem().map(|s| s.to_string_lossy().into_owned());
         for (number, (scheme, make)) in schemes.clone().enumerate() {
-            let detectors: Vec<Detector> =
-                (0..KEYS).map(|k| detector(make(100 + k).expect("parameters are good"))).collect();
+            let detectors: Vec<Detector> = (0..KEYS)
+                .map(|k| whole_text_detector(make(100 + k).expect("parameters are good"), false))
+                .collect();
             for (at, len) in LENGTHS.into_iter().enumerate() {
                 let row = LENGTHS.len() * number + at;
                 let stride = len.max((ids.len() - len) / WINDOWS + 1);

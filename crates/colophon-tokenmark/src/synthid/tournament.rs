@@ -104,51 +104,90 @@ fn play_inlined<S: Simd>(
         if count == 0 {
             break;
         }
-        masses = pass(simd, weights, words, (1.0, 1.0), 0, 0);
-        for layer in 0..count {
-            let total = masses[0] + masses[1];
-            let (zero, one) = leaves.factors(masses[0] / total);
-            // the last pass of a plane measures a bit that is not used
-            masses = pass(simd, weights, words, (zero, one), layer as u32, (layer as u32 + 1) % 32);
+        let mut sums = pass(simd, weights, words, [1.0; 4], [0, 0], [0, 1]);
+        let mut layer = 0;
+        while layer < count {
+            // sums by the bits of this layer and the next: 00, 01, 10, 11
+            let totals = [sums[0] + sums[1], sums[2] + sums[3]];
+            let (zero, one) = leaves.factors(totals[0] / (totals[0] + totals[1]));
+            let (z, o) = (f64::from(zero), f64::from(one));
+            // what the next layer will find once this one has been played
+            masses = [z * sums[0] + o * sums[2], z * sums[1] + o * sums[3]];
+            let (zero_next, one_next) = if layer + 1 < count {
+                leaves.factors(masses[0] / (masses[0] + masses[1]))
+            } else {
+                (1.0, 1.0)
+            };
+            let factors = [zero * zero_next, zero * one_next, one * zero_next, one * one_next];
+            let bit = |i: usize| (i % 32) as u32;
+            // the last pass of a plane measures bits that are not used
+            sums = pass(
+                simd,
+                weights,
+                words,
+                factors,
+                [bit(layer), bit(layer + 1)],
+                [bit(layer + 2), bit(layer + 3)],
+            );
+            layer += 2;
         }
+        masses = [sums[0] + sums[1], sums[2] + sums[3]];
     }
     Some(masses[0] + masses[1])
 }
 
-/// Multiplies each weight by the factor its bit `current` selects, and sums weights by bit `next`.
+/// Multiplies each weight by the factor its two bits `current` select, and sums weights by their two bits `next`. Factors
+/// and sums are in the order 00, 01, 10, 11.
+///
+/// Two layers go together because a whole vocabulary does not fit into the cache closest to the processor: half as many
+/// passes read and write it.
 #[inline(always)]
 fn pass<S: Simd>(
     simd: S,
     weights: &mut [f32],
     words: &[u32],
-    (zero, one): (f32, f32),
-    current: u32,
-    next: u32,
-) -> [f64; 2] {
-    let mut masses = [0.0f64; 2];
-    let (current, next) = (1u32 << current, 1u32 << next);
+    factors: [f32; 4],
+    current: [u32; 2],
+    next: [u32; 2],
+) -> [f64; 4] {
+    let mut masses = [0.0f64; 4];
     let nothing = simd.splat_u32s(0);
     let none = simd.splat_f32s(0.0);
-    let (zeros_factor, ones_factor) = (simd.splat_f32s(zero), simd.splat_f32s(one));
-    let (current_bit, next_bit) = (simd.splat_u32s(current), simd.splat_u32s(next));
+    let [f00, f01, f10, f11] = factors.map(|f| simd.splat_f32s(f));
+    let [c0, c1] = current.map(|bit| simd.splat_u32s(1 << bit));
+    let [n0, n1] = next.map(|bit| simd.splat_u32s(1 << bit));
     for (weights, words) in weights.chunks_mut(BLOCK).zip(words.chunks(BLOCK)) {
-        // both classes are summed: one minus the other would cancel when one token holds nearly everything
-        let (mut ones, mut zeros) = (none, none);
+        // every class is summed: a total minus the others would cancel when one token holds nearly everything
+        let (mut s00, mut s01, mut s10, mut s11) = (none, none, none, none);
         let (lanes, rest) = S::as_mut_simd_f32s(weights);
         let (bits, rest_bits) = S::as_simd_u32s(words);
         for (weight, &word) in lanes.iter_mut().zip(bits) {
-            let lost = simd.equal_u32s(simd.and_u32s(word, current_bit), nothing);
-            let new = simd.mul_f32s(*weight, simd.select_f32s(lost, zeros_factor, ones_factor));
+            let first = simd.equal_u32s(simd.and_u32s(word, c0), nothing);
+            let second = simd.equal_u32s(simd.and_u32s(word, c1), nothing);
+            let factor = simd.select_f32s(
+                first,
+                simd.select_f32s(second, f00, f01),
+                simd.select_f32s(second, f10, f11),
+            );
+            let new = simd.mul_f32s(*weight, factor);
             *weight = new;
-            let loses = simd.equal_u32s(simd.and_u32s(word, next_bit), nothing);
-            zeros = simd.add_f32s(zeros, simd.select_f32s(loses, new, none));
-            ones = simd.add_f32s(ones, simd.select_f32s(loses, none, new));
+            let first = simd.equal_u32s(simd.and_u32s(word, n0), nothing);
+            let second = simd.equal_u32s(simd.and_u32s(word, n1), nothing);
+            let (zeros, ones) = (simd.select_f32s(first, new, none), simd.select_f32s(first, none, new));
+            s00 = simd.add_f32s(s00, simd.select_f32s(second, zeros, none));
+            s01 = simd.add_f32s(s01, simd.select_f32s(second, none, zeros));
+            s10 = simd.add_f32s(s10, simd.select_f32s(second, ones, none));
+            s11 = simd.add_f32s(s11, simd.select_f32s(second, none, ones));
         }
-        masses[0] += f64::from(simd.reduce_sum_f32s(zeros));
-        masses[1] += f64::from(simd.reduce_sum_f32s(ones));
+        masses[0] += f64::from(simd.reduce_sum_f32s(s00));
+        masses[1] += f64::from(simd.reduce_sum_f32s(s01));
+        masses[2] += f64::from(simd.reduce_sum_f32s(s10));
+        masses[3] += f64::from(simd.reduce_sum_f32s(s11));
+        let class =
+            |word: u32, [first, second]: [u32; 2]| (2 * (word >> first & 1) + (word >> second & 1)) as usize;
         for (weight, &word) in rest.iter_mut().zip(rest_bits) {
-            *weight *= if word & current == 0 { zero } else { one };
-            masses[usize::from(word & next != 0)] += f64::from(*weight);
+            *weight *= factors[class(word, current)];
+            masses[class(word, next)] += f64::from(*weight);
         }
     }
     masses
