@@ -129,6 +129,9 @@ class Page(html.parser.HTMLParser):
             self.aigc = attributes["content"]
         self.inside = tag == "script" and attributes.get("type") == "application/c2pa"
 
+    def handle_endtag(self, tag):
+        self.inside = False
+
     def handle_data(self, data):
         if self.inside:
             self.scripts.append(data)
@@ -146,7 +149,8 @@ def main(verb, path, out=None):
         assert value["Label"] == "1" and value["ContentProducer"] and value["ProduceID"], value
         print(json.dumps(value, ensure_ascii=False))
     elif verb == "store":
-        store = {".pdf": lambda: attached(path), ".md": lambda: a9(data), ".html": lambda: Page(data).store()}.get(kind, lambda: a8(data))()
+        readers = {".pdf": lambda: attached(path), ".md": lambda: a9(data), ".html": lambda: Page(data).store()}
+        store = readers.get(kind, lambda: a8(data))()
         pathlib.Path(out).write_bytes(store)
     elif verb == "flip":
         pathlib.Path(out).write_bytes(flip(path, data))

@@ -130,7 +130,7 @@ impl Format for Html {
         for edit in edits {
             match edit {
                 Edit::Set { slot: Slot::Field, key, value } if key == "AIGC" => {
-                    set_meta(&page, value, &mut patch)?
+                    set_meta(&page, value, &mut patch)?;
                 }
                 Edit::Set { slot: Slot::Jumbf, value, .. } => set_manifest(&page, value, &mut patch)?,
                 Edit::Remove { range } => patch.remove(range.clone()),

@@ -137,7 +137,7 @@ impl Format for Vtt {
         for edit in edits {
             match edit {
                 Edit::Set { slot: Slot::Field, key, value } if key == "AIGC" => {
-                    set_note(&text, value, &mut patch)?
+                    set_note(&text, value, &mut patch)?;
                 }
                 Edit::Remove { range } => patch.remove(range.clone()),
                 Edit::Set { .. } => return Err(crate::no_such_slot(VTT_INFO.id)),

@@ -26,15 +26,12 @@ pub(crate) fn decode(text: &str) -> String {
         rest = rest.get(at..).unwrap_or_default();
         // names and numbers are short; a long run without a semicolon is text
         let end = rest.bytes().take(12).position(|b| b == b';');
-        match end.and_then(|end| Some((one(rest.get(1..end)?)?, end + 1))) {
-            Some((c, len)) => {
-                out.push(c);
-                rest = rest.get(len..).unwrap_or_default();
-            }
-            None => {
-                out.push('&');
-                rest = rest.get(1..).unwrap_or_default();
-            }
+        if let Some((c, len)) = end.and_then(|end| Some((one(rest.get(1..end)?)?, end + 1))) {
+            out.push(c);
+            rest = rest.get(len..).unwrap_or_default();
+        } else {
+            out.push('&');
+            rest = rest.get(1..).unwrap_or_default();
         }
     }
     out.push_str(rest);

@@ -96,8 +96,7 @@ impl<'a> Page<'a> {
         let mut template = 0_usize;
         for token in &self.tokens {
             match &token.kind {
-                Kind::Comment => {}
-                Kind::Text { of: Some(_) } => {}
+                Kind::Comment | Kind::Text { of: Some(_) } => {}
                 Kind::Text { of: None } if template > 0 => {}
                 Kind::Text { of: None } => {
                     let text = self.str(&token.range);
@@ -121,10 +120,9 @@ impl<'a> Page<'a> {
                 Kind::End { .. } => {}
                 Kind::Start { name, html: true } if HEAD_CONTENT.contains(&name.as_str()) => {}
                 Kind::Start { name, .. } => {
-                    begun = Some((token.range.start, Some((name.as_str(), token.range.end))))
+                    begun = Some((token.range.start, Some((name.as_str(), token.range.end))));
                 }
-                Kind::Cdata => begun = Some((token.range.start, None)),
-                Kind::Open => begun = Some((token.range.start, None)),
+                Kind::Cdata | Kind::Open => begun = Some((token.range.start, None)),
             }
             if begun.is_some() {
                 break;
