@@ -1,6 +1,6 @@
 //! Time of marking and reading pixels in memory, on one core: `cargo bench -p colophon-image --bench watermark`.
 //!
-//! The best of several runs is printed, in processor time where the system tells it (Linux) and wall time elsewhere: on a
+//! The best of several rounds is printed, in processor time where the system tells it (Linux) and wall time elsewhere: on a
 //! shared machine that is the least disturbed figure.
 #![allow(clippy::expect_used, reason = "a benchmark may stop")]
 #![forbid(unsafe_code)]
@@ -46,16 +46,19 @@ fn main() {
     }
 }
 
-/// Milliseconds of the fastest of `runs` runs.
-fn best(runs: usize, mut work: impl FnMut()) -> f64 {
+/// Milliseconds per run in the fastest of `rounds` rounds. A round lasts long enough for a clock that ticks every 4 ms.
+fn best(rounds: usize, mut work: impl FnMut()) -> f64 {
     let wall = Instant::now();
     let now = || processor_ms().unwrap_or_else(|| wall.elapsed().as_secs_f64() * 1e3);
-    let time = |_| {
-        let start = now();
-        work();
-        now() - start
+    let mut round = || {
+        let (start, mut runs) = (now(), 0);
+        while runs < 2 || now() - start < 100.0 {
+            work();
+            runs += 1;
+        }
+        (now() - start) / f64::from(runs)
     };
-    (0..runs).map(time).fold(f64::INFINITY, f64::min)
+    (0..rounds).map(|_| round()).fold(f64::INFINITY, f64::min)
 }
 
 /// Processor time of this thread in milliseconds.

@@ -1,16 +1,16 @@
 //! Counts false positives of the image watermark on pictures without the mark.
 //!
 //! ```text
-//! imwm_trials TRIALS [PICTURE...]
+//! imwm_trials TRIALS[:SEED] [PICTURE...]
 //! ```
 //!
-//! Every trial reads one unmarked picture with a key of its own: crops, at a random scale, of the pictures given, bare or
+//! Every trial reads one unmarked picture, every 20 trials with a new key: crops, at a random scale, of the pictures given, bare or
 //! marked with another key, and drawn patterns that are periodic like the mark: halftones, screens, weaves, tiles, gratings,
 //! noise. Prints one line of JSON: trials and finds per kind, and the smallest bound and largest `z` met.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use colophon_image::watermark::{DetectOptions, EmbedOptions, Pixels, PixelsMut, detect, embed};
+use colophon_image::watermark::{DetectOptions, EmbedOptions, Pixels, PixelsMut, Reader, embed};
 use colophon_signal::key::{KeyStream, MarkKey};
 use std::error::Error;
 use std::f64::consts::TAU;
@@ -22,20 +22,25 @@ struct Picture {
     samples: Vec<u8>,
 }
 
+/// Trials per key; the first ones read with the public key.
+const KEY_TRIALS: usize = 20;
 const KINDS: [&str; 8] = ["crop", "wrong key", "halftone", "screen", "weave", "tiles", "gratings", "noise"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let trials: usize = args.first().ok_or("usage: imwm_trials TRIALS [PICTURE...]")?.parse()?;
+    let first = args.first().ok_or("usage: imwm_trials TRIALS[:SEED] [PICTURE...]")?;
+    let (trials, seed) = first.split_once(':').unwrap_or((first, "0"));
+    let trials: usize = trials.parse()?;
     let mut photos = Vec::new();
     for path in &args[1..] {
         let picture = image::open(path)?.into_rgb8();
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         photos.push(Picture { width, height, samples: picture.into_raw() });
     }
-    let mut draw = MarkKey::from_secret(b"trials")?.stream("trials");
+    let mut draw = MarkKey::from_secret(format!("trials {seed}").as_bytes())?.stream("trials");
     let (mut counts, mut finds) = ([0usize; KINDS.len()], [0usize; KINDS.len()]);
     let (mut least, mut largest) = (0f64, 0f64);
+    let mut reader = Reader::new(&MarkKey::public());
     for trial in 0..trials {
         // half of the trials on real pictures, if there are any
         let kind = match trial % 12 {
@@ -48,14 +53,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         let (width, height) = (picture.width, picture.height);
         if kind == 1 {
-            let other = MarkKey::from_secret(format!("other {trial}").as_bytes())?;
+            let other = MarkKey::from_secret(format!("other {seed} {trial}").as_bytes())?;
             let mut pixels = PixelsMut::packed8(&mut picture.samples, width, height, 3)?;
             // a crop that cannot be marked is tried as it is
             let _ = embed(&mut pixels, draw.next_u64(), &other, &EmbedOptions::default());
         }
-        let key = MarkKey::from_secret(format!("reader {trial}").as_bytes())?;
+        if trial % KEY_TRIALS == KEY_TRIALS - 1 {
+            reader = Reader::new(&MarkKey::from_secret(format!("reader {seed} {trial}").as_bytes())?);
+        }
         let pixels = Pixels::packed8(&picture.samples, width, height, 3)?;
-        let detection = detect(&pixels, &key, &DetectOptions::default());
+        let detection = reader.detect(&pixels, &DetectOptions::default());
         counts[kind] += 1;
         finds[kind] += usize::from(detection.found);
         (least, largest) = (least.min(detection.log10_p), largest.max(detection.z));

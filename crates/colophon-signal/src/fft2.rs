@@ -2,6 +2,7 @@
 
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +22,26 @@ impl fmt::Display for SizeError {
 }
 
 impl std::error::Error for SizeError {}
+
+/// Transforms planned on one thread before its plans are forgotten, so that ever new sizes do not pile up.
+const MOST_PLANS: usize = 4096;
+
+/// Plans already made on this thread: their tables cost about as much as the transform itself.
+struct Plans {
+    real: RealFftPlanner<f32>,
+    complex: FftPlanner<f32>,
+    made: usize,
+}
+
+impl Plans {
+    fn new() -> Self {
+        Self { real: RealFftPlanner::new(), complex: FftPlanner::new(), made: 0 }
+    }
+}
+
+thread_local! {
+    static PLANS: RefCell<Plans> = RefCell::new(Plans::new());
+}
 
 /// A planned transform of `width` x `height` real samples, with its working memory.
 ///
@@ -45,12 +66,18 @@ impl RealFft2 {
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
             return Err(SizeError);
         }
-        let mut real = RealFftPlanner::new();
-        let mut complex = FftPlanner::new();
-        let row_forward = real.plan_fft_forward(width);
-        let row_inverse = real.plan_fft_inverse(width);
-        let column_forward = complex.plan_fft_forward(height);
-        let column_inverse = complex.plan_fft_inverse(height);
+        let (row_forward, row_inverse, column_forward, column_inverse) = PLANS.with_borrow_mut(|plans| {
+            plans.made += 1;
+            if plans.made > MOST_PLANS {
+                *plans = Plans::new();
+            }
+            (
+                plans.real.plan_fft_forward(width),
+                plans.real.plan_fft_inverse(width),
+                plans.complex.plan_fft_forward(height),
+                plans.complex.plan_fft_inverse(height),
+            )
+        });
         let scratch = [
             row_forward.get_scratch_len(),
             row_inverse.get_scratch_len(),

@@ -8,4 +8,5 @@ pub mod conv;
 pub mod crc;
 pub mod fft2;
 pub mod key;
+pub mod simd;
 pub mod stats;

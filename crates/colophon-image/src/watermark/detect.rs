@@ -4,7 +4,7 @@ use super::demodulate::Demodulator;
 use super::embed::MIN_SIDE;
 use super::evidence::THRESHOLD;
 use super::pixels::Pixels;
-use super::plane::{Plane, Working, reduce};
+use super::plane::{CHROMA, LUMA, Plane, reduce};
 use super::registered::Registered;
 use super::schedule::Schedule;
 use super::search::{Candidate, Matrix, Search, Templates};
@@ -138,15 +138,17 @@ impl Reader {
         let Some((width, height)) = working_size(layout.width, layout.height) else {
             return unjudged(NotChecked::Elongated);
         };
-        let working = reduce(pixels, width, height, true);
+        let luma = reduce(pixels, width, height, LUMA, 128.0);
         let mut result = Detection::NOTHING;
-        let soft = self.registered.soft(&working.luma, &self.schedule);
+        let soft = self.registered.soft(&luma, &self.schedule);
         if let Some(reading) = Registered::read(&soft, &self.schedule) {
             result.offer(reading.payload, reading.z, reading.log10_p, Layer::Registered);
         }
         if !result.found {
             // the sizes were checked, so transforms do not fail; if one did, the lattice stays unread
-            if let Ok(mut lattice) = LatticeReading::new(self, working, soft) {
+            let chroma = (layout.colours() == 3).then(|| reduce(pixels, width, height, CHROMA, 0.0));
+            let scale = (width as f64 / layout.width as f64, height as f64 / layout.height as f64);
+            if let Ok(mut lattice) = LatticeReading::new(self, &luma, chroma.as_ref(), scale, soft) {
                 let _ = lattice.run(options.effort, &mut result);
             }
         }
@@ -199,9 +201,14 @@ struct LatticeReading<'a> {
 }
 
 impl<'a> LatticeReading<'a> {
-    #[expect(clippy::needless_pass_by_value, reason = "the working copy is not needed afterwards")]
-    fn new(reader: &'a Reader, working: Working, registered: Vec<f32>) -> Result<Self, SizeError> {
-        let (width, height) = (working.luma.width, working.luma.height);
+    fn new(
+        reader: &'a Reader,
+        luma: &Plane,
+        chroma: Option<&Plane>,
+        scale: (f64, f64),
+        registered: Vec<f32>,
+    ) -> Result<Self, SizeError> {
+        let (width, height) = (luma.width, luma.height);
         let sides = (side(width).ok_or(SizeError)?, side(height).ok_or(SizeError)?);
         let centre = ((width - 1) as f64 / 2.0, (height - 1) as f64 / 2.0);
         let mut whitener = Whitener::new();
@@ -215,8 +222,8 @@ impl<'a> LatticeReading<'a> {
                 Spectrum::new(flat, sides, 1.0, centre)
             }
         };
-        let luma = channel(&working.luma, false)?;
-        let chroma = match &working.chroma {
+        let luma = channel(luma, false)?;
+        let chroma = match chroma {
             Some(plane) if (width as f64 * height as f64).sqrt() > CHROMA_SIDE => {
                 Some(channel(&plane.halved(), true)?)
             }
@@ -227,7 +234,7 @@ impl<'a> LatticeReading<'a> {
         if let Some(chroma) = &chroma {
             map.add(&chroma.map);
         }
-        Ok(Self { reader, luma, chroma, map, scale: working.scale, registered })
+        Ok(Self { reader, luma, chroma, map, scale, registered })
     }
 
     fn run(&mut self, effort: Effort, result: &mut Detection) -> Result<(), SizeError> {
@@ -237,10 +244,13 @@ impl<'a> LatticeReading<'a> {
         let spectra: Vec<&Spectrum> = std::iter::once(&self.luma).chain(&self.chroma).collect();
         let mut attempt =
             |candidates: Vec<Candidate>, search: &Search<'_>, take: usize, result: &mut Detection| {
-                let mut refined: Vec<Candidate> = candidates
-                    .into_iter()
-                    .map(|c| search.refine(search.reshaped(c), &[0.004, 0.002, 0.001, 0.0005]))
-                    .collect();
+                let mut refined: Vec<Candidate> =
+                    candidates.into_iter().map(|c| search.refine(search.reshaped(c), &[0.004])).collect();
+                refined.sort_by(|a, b| b.score.total_cmp(&a.score));
+                refined.truncate(take + 2);
+                for candidate in &mut refined {
+                    *candidate = search.refine(*candidate, &[0.002, 0.001, 0.0005]);
+                }
                 refined.sort_by(|a, b| b.score.total_cmp(&a.score));
                 for candidate in refined.into_iter().take(take) {
                     let upright = upright(candidate.matrix).then_some(&self.registered[..]);
@@ -261,7 +271,7 @@ impl<'a> LatticeReading<'a> {
             attempt(mirrored, &search, 2, result)?;
         }
         if !result.found {
-            let stretched = search.stretched(&self.reader.schedule, 5)?;
+            let stretched = search.stretched(templates, &self.reader.schedule, 5)?;
             attempt(stretched, &search, 2, result)?;
         }
         if effort == Effort::Deep {

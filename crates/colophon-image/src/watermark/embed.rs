@@ -2,12 +2,12 @@
 
 use super::mask::{FLAT, Mask};
 use super::pixels::{Pixels, PixelsMut, Row};
-use super::plane::{LUMA, Plane, Reducer, mix};
+use super::plane::{LUMA, Plane, Reducer};
 use super::registered::{Registered, SIDE};
 use super::schedule::Schedule;
-use super::simd::vectorised;
 use colophon_signal::fft2::{Complex32, RealFft2};
 use colophon_signal::key::MarkKey;
+use colophon_signal::simd::vectorised;
 use std::fmt;
 
 /// Tile period in pixels at a picture side of [`REFERENCE_SIDE`], and its limits.
@@ -218,11 +218,14 @@ impl Lattice {
         }
         let (period, gain) = (self.tile.width, self.gain);
         let wave = &self.tile.data[y % period * period..][..period];
-        vectorised(|| {
-            for (run, mask) in out.chunks_mut(period).zip(rows.mask.chunks(period)) {
-                run.iter_mut().zip(mask).zip(wave).for_each(|((o, &m), &w)| *o = m * w * gain);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for (run, mask) in out.chunks_mut(period).zip(rows.mask.chunks(period)) {
+                    run.iter_mut().zip(mask).zip(wave).for_each(|((o, &m), &w)| *o = m * w * gain);
+                }
+            },
+        );
     }
 }
 
@@ -246,6 +249,10 @@ fn choose_gain(
             return Err(EmbedError::Clipped);
         }
         gain = (gain * (wanted / kept).sqrt()).min(cap);
+        if kept > 0.998 * asked {
+            // without clipping the energy follows the gain exactly
+            break;
+        }
     }
     Ok(gain as f32)
 }
@@ -261,45 +268,67 @@ fn sampled_energy(lattice: &mut Lattice, pixels: &Pixels<'_>, direction: [f32; 3
     for y in (0..layout.height).step_by(step) {
         pixels.load(y, &mut row);
         lattice.row(y, &mut change);
-        asked += change.iter().map(|d| d * d).sum::<f32>() as f64;
+        asked += energy(&change);
         clip_change(&row, direction, &mut change);
-        kept += change.iter().map(|d| d * d).sum::<f32>() as f64;
+        kept += energy(&change);
         count += layout.width;
     }
     (kept / count.max(1) as f64, asked / count.max(1) as f64)
 }
 
+fn energy(line: &[f32]) -> f64 {
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut lanes = [0f32; 16];
+            for run in line.chunks(16) {
+                lanes.iter_mut().zip(run).for_each(|(lane, v)| *lane += v * v);
+            }
+            f64::from(lanes.iter().sum::<f32>())
+        },
+    )
+}
+
 /// Turns a wanted luma change into the one left after clipping at black and white and skipping transparent pixels.
 fn clip_change(row: &Row, direction: [f32; 3], change: &mut [f32]) {
-    vectorised(|| {
-        let colours = row.red.iter().zip(&row.green).zip(&row.blue);
-        // a sample outside the range (floats only) is not pulled into it
-        let kept = |v: f32, d: f32| (v + d).max(v.min(0.0)).min(v.max(255.0)) - v;
-        for (d, ((&r, &g), &b)) in change.iter_mut().zip(colours) {
-            let parts = [kept(r, *d * direction[0]), kept(g, *d * direction[1]), kept(b, *d * direction[2])];
-            *d = parts[0] * LUMA[0] + parts[1] * LUMA[1] + parts[2] * LUMA[2];
-        }
-        for (d, &a) in change.iter_mut().zip(&row.alpha) {
-            *d = if a > 0.0 { *d * a } else { 0.0 };
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            let colours = row.red.iter().zip(&row.green).zip(&row.blue);
+            // a sample outside the range (floats only) is not pulled into it
+            let kept = |v: f32, d: f32| (v + d).max(v.min(0.0)).min(v.max(255.0)) - v;
+            for (d, ((&r, &g), &b)) in change.iter_mut().zip(colours) {
+                let parts =
+                    [kept(r, *d * direction[0]), kept(g, *d * direction[1]), kept(b, *d * direction[2])];
+                *d = parts[0] * LUMA[0] + parts[1] * LUMA[1] + parts[2] * LUMA[2];
+            }
+            for (d, &a) in change.iter_mut().zip(&row.alpha) {
+                *d = if a > 0.0 { *d * a } else { 0.0 };
+            }
+        },
+    );
 }
 
 /// The picture with the lattice on it, resampled to the registered layer's square.
+///
+/// The picture itself was resampled while it was measured. What the lattice adds is smooth enough to be followed on a
+/// sample of rows: two rows for its shortest wave, 24 to a period, along the columns.
 fn marked_frame(lattice: &mut Lattice, pixels: &Pixels<'_>, direction: [f32; 3]) -> Plane {
     let layout = pixels.layout();
+    let step = (lattice.tile.height / 48).clamp(1, (layout.height / SIDE).max(1));
     let mut row = Row::new(layout);
-    let (mut line, mut change) = (vec![0f32; layout.width], vec![0f32; layout.width]);
-    let mut reducer = Reducer::new(layout.width, layout.height, SIDE, SIDE);
-    for y in 0..layout.height {
+    let mut change = vec![0f32; layout.width];
+    let rows = (step / 2..layout.height).step_by(step);
+    let mut reducer = Reducer::new(layout.width, rows.len(), SIDE, SIDE);
+    for y in rows {
         pixels.load(y, &mut row);
-        mix(&row, LUMA, 128.0, &mut line);
         lattice.row(y, &mut change);
         clip_change(&row, direction, &mut change);
-        line.iter_mut().zip(&change).for_each(|(l, d)| *l += d);
-        reducer.push(&line);
+        reducer.push(&change);
     }
-    reducer.finish()
+    let mut frame = reducer.finish();
+    frame.data.iter_mut().zip(&lattice.mask.frame.data).for_each(|(f, &v)| *f += v);
+    frame
 }
 
 /// Writes both layers; returns the mean squared error over visible colour samples.
@@ -346,7 +375,10 @@ impl<'a> Upsample<'a> {
         if y.is_multiple_of(self.hold) {
             self.enlarge((y + self.hold / 2).min(self.height - 1));
         }
-        vectorised(|| out.iter_mut().zip(&self.row).for_each(|(o, &v)| *o += v));
+        vectorised(
+            #[inline(always)]
+            || out.iter_mut().zip(&self.row).for_each(|(o, &v)| *o += v),
+        );
     }
 
     fn enlarge(&mut self, y: usize) {

@@ -1,8 +1,9 @@
 //! How much mark a place hides: local texture, brightness, and the edges it must not leak from.
 
 use super::pixels::{Pixels, Row};
-use super::plane::{LUMA, Plane, mix};
-use super::simd::vectorised;
+use super::plane::{LUMA, Plane, Reducer, mix};
+use super::registered::SIDE;
+use colophon_signal::simd::vectorised;
 
 /// Mask in flat places, its growth with texture (to the power 3/4), and its ceiling, in grey levels per unit of gain.
 const FLOOR: f32 = 1.2;
@@ -26,13 +27,15 @@ pub(crate) struct Mask {
     pub(crate) grey: bool,
     /// Share of pixels that are not fully transparent.
     pub(crate) visible: f64,
+    /// The picture's luma resampled to the square of the registered layer.
+    pub(crate) frame: Plane,
 }
 
 impl Mask {
     /// Measures a picture; `scale` is the tile period divided by 128 and sets the size of the neighbourhood.
     pub(crate) fn measure(pixels: &Pixels<'_>, scale: f64) -> Self {
         let cell = ((1.5 * scale).round() as usize).max(2);
-        let Statistics { mean, mut texture, grey, visible } = statistics(pixels, cell);
+        let Statistics { mean, mut texture, grey, visible, frame } = statistics(pixels, cell);
         let window = radius(3.0 * scale / cell as f64);
         texture.blur(window);
         let mut level = mean.clone();
@@ -64,7 +67,7 @@ impl Mask {
         }
         let energy =
             cells.data.iter().map(|&m| f64::from(m * m)).sum::<f64>() / cells.data.len().max(1) as f64;
-        Self { cells, cell, energy, grey, visible }
+        Self { cells, cell, energy, grey, visible, frame }
     }
 
     /// The pixel row whose mask row `y` shares: the mask is smooth enough to follow in steps of half a cell.
@@ -129,6 +132,7 @@ struct Statistics {
     texture: Plane,
     grey: bool,
     visible: f64,
+    frame: Plane,
 }
 
 fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
@@ -139,20 +143,25 @@ fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
     let mut line = vec![0f32; layout.width];
     let (mut column_sums, mut column_squares) = (line.clone(), line.clone());
     let (mut grey, mut seen) = (true, 0usize);
+    let mut frame = Reducer::new(layout.width, layout.height, SIDE, SIDE);
     for y in 0..layout.height {
         pixels.load(y, &mut row);
         mix(&row, LUMA, 128.0, &mut line);
+        frame.push(&line);
         if grey && layout.colours() == 3 {
             grey = row.red == row.green && row.green == row.blue;
         }
         seen +=
             if layout.has_alpha() { row.alpha.iter().filter(|&&a| a > 0.0).count() } else { layout.width };
-        vectorised(|| {
-            for ((m, t), &v) in column_sums.iter_mut().zip(&mut column_squares).zip(&line) {
-                *m += v - 128.0;
-                *t += (v - 128.0) * (v - 128.0);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((m, t), &v) in column_sums.iter_mut().zip(&mut column_squares).zip(&line) {
+                    *m += v - 128.0;
+                    *t += (v - 128.0) * (v - 128.0);
+                }
+            },
+        );
         if (y + 1).is_multiple_of(cell) || y + 1 == layout.height {
             let from = y / cell * w;
             let total = |sums: &mut [f32], out: &mut [f32]| {
@@ -173,7 +182,8 @@ fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
             (*m, *t) = (*m * scale, *t * scale);
         }
     }
-    Statistics { mean, texture, grey, visible: seen as f64 / (layout.width * layout.height) as f64 }
+    let visible = seen as f64 / (layout.width * layout.height) as f64;
+    Statistics { mean, texture, grey, visible, frame: frame.finish() }
 }
 
 #[cfg(test)]

@@ -39,7 +39,6 @@ mod plane;
 mod registered;
 mod schedule;
 mod search;
-mod simd;
 mod spectrum;
 mod whiten;
 

@@ -1,6 +1,6 @@
 //! Views of decoded pixels: no container, no copy.
 
-use super::simd::vectorised;
+use colophon_signal::simd::vectorised;
 use std::fmt;
 
 /// Largest width or height accepted.
@@ -132,12 +132,43 @@ impl<'a> Pixels<'a> {
         self.layout
     }
 
+    /// Multiplies `sums` by `keep` and adds `weight` times the levels of row `y`, all channels as they lie.
+    pub(crate) fn accumulate(&self, y: usize, keep: f32, weight: f32, sums: &mut [f32]) {
+        #[inline(always)]
+        fn add<S: Sample>(row: &[S], keep: f32, weight: f32, sums: &mut [f32]) {
+            sums.iter_mut().zip(row).for_each(|(s, v)| *s = *s * keep + v.level() * weight);
+        }
+        match self.samples {
+            Samples::U8(s) => vectorised(
+                #[inline(always)]
+                || add(row_of(s, self.layout, y), keep, weight, sums),
+            ),
+            Samples::U16(s) => vectorised(
+                #[inline(always)]
+                || add(row_of(s, self.layout, y), keep, weight, sums),
+            ),
+            Samples::F32(s) => vectorised(
+                #[inline(always)]
+                || add(row_of(s, self.layout, y), keep, weight, sums),
+            ),
+        }
+    }
+
     /// Writes row `y` as levels 0 to 255 into `row`.
     pub(crate) fn load(&self, y: usize, row: &mut Row) {
         match self.samples {
-            Samples::U8(s) => vectorised(|| row.fill_from(row_of(s, self.layout, y), self.layout)),
-            Samples::U16(s) => vectorised(|| row.fill_from(row_of(s, self.layout, y), self.layout)),
-            Samples::F32(s) => vectorised(|| row.fill_from(row_of(s, self.layout, y), self.layout)),
+            Samples::U8(s) => vectorised(
+                #[inline(always)]
+                || row.fill_from(row_of(s, self.layout, y), self.layout),
+            ),
+            Samples::U16(s) => vectorised(
+                #[inline(always)]
+                || row.fill_from(row_of(s, self.layout, y), self.layout),
+            ),
+            Samples::F32(s) => vectorised(
+                #[inline(always)]
+                || row.fill_from(row_of(s, self.layout, y), self.layout),
+            ),
         }
     }
 }
@@ -184,9 +215,18 @@ impl<'a> PixelsMut<'a> {
     pub(crate) fn add(&mut self, y: usize, change: &[f32], direction: [f32; 3]) -> f32 {
         let layout = self.layout;
         match &mut self.samples {
-            SamplesMut::U8(s) => vectorised(|| add_row(row_of_mut(s, layout, y), layout, change, direction)),
-            SamplesMut::U16(s) => vectorised(|| add_row(row_of_mut(s, layout, y), layout, change, direction)),
-            SamplesMut::F32(s) => vectorised(|| add_row(row_of_mut(s, layout, y), layout, change, direction)),
+            SamplesMut::U8(s) => vectorised(
+                #[inline(always)]
+                || add_row(row_of_mut(s, layout, y), layout, change, direction),
+            ),
+            SamplesMut::U16(s) => vectorised(
+                #[inline(always)]
+                || add_row(row_of_mut(s, layout, y), layout, change, direction),
+            ),
+            SamplesMut::F32(s) => vectorised(
+                #[inline(always)]
+                || add_row(row_of_mut(s, layout, y), layout, change, direction),
+            ),
         }
     }
 }
@@ -213,12 +253,13 @@ impl Row {
         let targets = self.red.iter_mut().zip(&mut self.green).zip(&mut self.blue);
         match layout.channels {
             3 => {
-                for (px, ((r, g), b)) in row.chunks_exact(3).zip(targets) {
+                for (px, ((r, g), b)) in row.as_chunks::<3>().0.iter().zip(targets) {
                     (*r, *g, *b) = (px[0].level(), px[1].level(), px[2].level());
                 }
             }
             4 => {
-                for ((px, ((r, g), b)), a) in row.chunks_exact(4).zip(targets).zip(&mut self.alpha) {
+                for ((px, ((r, g), b)), a) in row.as_chunks::<4>().0.iter().zip(targets).zip(&mut self.alpha)
+                {
                     (*r, *g, *b, *a) = (px[0].level(), px[1].level(), px[2].level(), px[3].level() / 255.0);
                 }
             }
@@ -252,8 +293,8 @@ impl Sample for u8 {
     }
     #[inline(always)]
     fn plus(self, levels: f32) -> Self {
-        // the cast saturates
-        (f32::from(self) + levels + 0.5) as u8
+        // through an integer: vectors have that conversion
+        (f32::from(self) + levels + 0.5).clamp(0.0, 255.0) as i32 as u8
     }
 }
 
@@ -264,7 +305,7 @@ impl Sample for u16 {
     }
     #[inline(always)]
     fn plus(self, levels: f32) -> Self {
-        (f32::from(self) + levels * 257.0 + 0.5) as u16
+        (f32::from(self) + levels * 257.0 + 0.5).clamp(0.0, 65535.0) as i32 as u16
     }
 }
 
@@ -300,9 +341,25 @@ fn add_row<S: Sample>(row: &mut [S], layout: Layout, change: &[f32], direction: 
     let mut error = 0f32;
     match layout.channels {
         3 => {
-            for (px, &d) in row.chunks_exact_mut(3).zip(change) {
-                error += shift(px, d, direction);
+            // a run of pixels at a time, spread to samples first: both loops then work on whole vectors
+            const RUN: usize = 64;
+            let (mut spread, mut errors) = ([0f32; 3 * RUN], [0f32; 16]);
+            let along: [f32; 3 * RUN] = std::array::from_fn(|i| direction[i % 3]);
+            for (run, changes) in row.chunks_mut(3 * RUN).zip(change.chunks(RUN)) {
+                for (three, &d) in spread.as_chunks_mut::<3>().0.iter_mut().zip(changes) {
+                    *three = [d; 3];
+                }
+                let steps = spread.chunks(16).zip(along.chunks(16));
+                for (samples, (steps, along)) in run.chunks_mut(16).zip(steps) {
+                    for (((sample, &d), &a), e) in samples.iter_mut().zip(steps).zip(along).zip(&mut errors) {
+                        let new = sample.plus(d * a);
+                        let moved = new.level() - sample.level();
+                        *e += moved * moved;
+                        *sample = new;
+                    }
+                }
             }
+            error = errors.iter().sum();
         }
         4 => {
             for (px, &d) in row.chunks_exact_mut(4).zip(change) {

@@ -1,7 +1,7 @@
 //! One channel of a picture as numbers, and the filters the mark needs on it.
 
 use super::pixels::{Pixels, Row};
-use super::simd::vectorised;
+use colophon_signal::simd::vectorised;
 
 /// A picture of one channel, row after row without gaps.
 #[derive(Clone, Debug)]
@@ -15,15 +15,6 @@ pub(crate) struct Plane {
 pub(crate) const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 /// Weights of red, green and blue in the green-magenta difference the reader looks at beside luma.
 pub(crate) const CHROMA: [f32; 3] = [-0.5, 1.0, -0.5];
-
-/// Luma and, for colour pictures, the green-magenta difference, at the reader's working size.
-#[derive(Debug)]
-pub(crate) struct Working {
-    pub(crate) luma: Plane,
-    pub(crate) chroma: Option<Plane>,
-    /// Working pixels per picture pixel, along x and y.
-    pub(crate) scale: (f64, f64),
-}
 
 impl Plane {
     pub(crate) fn new(width: usize, height: usize) -> Self {
@@ -52,7 +43,10 @@ impl Plane {
     pub(crate) fn blur(&mut self, radius: usize) {
         let mut spare = vec![0.0; self.data.len()];
         for _ in 0..3 {
-            vectorised(|| self.mean_filter(radius, &mut spare));
+            vectorised(
+                #[inline(always)]
+                || self.mean_filter(radius, &mut spare),
+            );
         }
     }
 
@@ -88,23 +82,28 @@ impl Plane {
 
     /// The smallest value in a square of side `2 * radius + 1` around every sample.
     pub(crate) fn erode(&mut self, radius: usize) {
-        vectorised(|| {
-            let (w, h) = (self.width, self.height);
-            let mut rows = self.data.clone();
-            for (line, out) in self.data.chunks_exact(w).zip(rows.chunks_exact_mut(w)) {
-                for shift in 1..=radius.min(w - 1) {
-                    out[shift..].iter_mut().zip(line).for_each(|(o, &v)| *o = o.min(v));
-                    out.iter_mut().zip(&line[shift..]).for_each(|(o, &v)| *o = o.min(v));
+        vectorised(
+            #[inline(always)]
+            || {
+                let (w, h) = (self.width, self.height);
+                let mut rows = self.data.clone();
+                for (line, out) in self.data.chunks_exact(w).zip(rows.chunks_exact_mut(w)) {
+                    for shift in 1..=radius.min(w - 1) {
+                        out[shift..].iter_mut().zip(line).for_each(|(o, &v)| *o = o.min(v));
+                        out.iter_mut().zip(&line[shift..]).for_each(|(o, &v)| *o = o.min(v));
+                    }
                 }
-            }
-            for y in 0..h {
-                let out = &mut self.data[y * w..(y + 1) * w];
-                out.fill(f32::INFINITY);
-                for near in rows[y.saturating_sub(radius) * w..(y + radius + 1).min(h) * w].chunks_exact(w) {
-                    out.iter_mut().zip(near).for_each(|(o, &v)| *o = o.min(v));
+                for y in 0..h {
+                    let out = &mut self.data[y * w..(y + 1) * w];
+                    out.fill(f32::INFINITY);
+                    for near in
+                        rows[y.saturating_sub(radius) * w..(y + radius + 1).min(h) * w].chunks_exact(w)
+                    {
+                        out.iter_mut().zip(near).for_each(|(o, &v)| *o = o.min(v));
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }
 
@@ -138,31 +137,60 @@ fn moving_sum(line: &[f32], radius: usize, out: &mut [f32]) {
     }
 }
 
-/// Reads a picture at a working size of `width` x `height` (each at most the picture's) by averaging areas.
-/// Transparent pixels count as mid grey.
-pub(crate) fn reduce(pixels: &Pixels<'_>, width: usize, height: usize, with_chroma: bool) -> Working {
+/// Reads a weighted sum of the colours at a working size of `width` x `height` (each at most the picture's) by averaging
+/// areas. Transparent pixels count as `ground`.
+pub(crate) fn reduce(
+    pixels: &Pixels<'_>,
+    width: usize,
+    height: usize,
+    weights: [f32; 3],
+    ground: f32,
+) -> Plane {
     let layout = pixels.layout();
-    let scale = (width as f64 / layout.width as f64, height as f64 / layout.height as f64);
-    let with_chroma = with_chroma && layout.colours() == 3;
-    let mut row = Row::new(layout);
-    let mut luma = Reducer::new(layout.width, layout.height, width, height);
-    let mut chroma = with_chroma.then(|| Reducer::new(layout.width, layout.height, width, height));
     let mut line = vec![0f32; layout.width];
+    let mut out = Reducer::new(layout.width, layout.height, width, height);
+    if layout.channels == 3 {
+        // down the columns first, on samples as they lie: colours are told apart on the few rows that are left
+        let mut down = Down::new(layout.height, height, 3 * layout.width);
+        for y in 0..layout.height {
+            down.take(
+                y,
+                |sums, keep, weight| pixels.accumulate(y, keep, weight, sums),
+                |sums, row| {
+                    mix_interleaved(sums, weights, &mut line);
+                    out.across(&line, row);
+                },
+            );
+        }
+        return out.finish();
+    }
+    let mut row = Row::new(layout);
     for y in 0..layout.height {
         pixels.load(y, &mut row);
-        mix(&row, LUMA, 128.0, &mut line);
-        luma.push(&line);
-        if let Some(chroma) = &mut chroma {
-            mix(&row, CHROMA, 0.0, &mut line);
-            chroma.push(&line);
-        }
+        mix(&row, weights, ground, &mut line);
+        out.push(&line);
     }
-    Working { luma: luma.finish(), chroma: chroma.map(Reducer::finish), scale }
+    out.finish()
+}
+
+/// Weighted sum of three interleaved colours.
+fn mix_interleaved(samples: &[f32], [wr, wg, wb]: [f32; 3], line: &mut [f32]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (out, [r, g, b]) in line.iter_mut().zip(samples.as_chunks::<3>().0) {
+                *out = wr * r + wg * g + wb * b;
+            }
+        },
+    );
 }
 
 /// Weighted sum of the colours of a row, transparent pixels drawn towards `ground`.
 pub(crate) fn mix(row: &Row, weights: [f32; 3], ground: f32, line: &mut [f32]) {
-    vectorised(|| mix_row(row, weights, ground, line));
+    vectorised(
+        #[inline(always)]
+        || mix_row(row, weights, ground, line),
+    );
 }
 
 #[inline(always)]
@@ -180,12 +208,20 @@ fn mix_row(row: &Row, weights: [f32; 3], ground: f32, line: &mut [f32]) {
 /// Area average fed row by row, so that the full-size channel never exists.
 #[derive(Debug)]
 pub(crate) struct Reducer {
-    source: (usize, usize),
+    source_width: usize,
     out: Plane,
     /// Columns of the source under each target column: first index, weights of the first and last, count.
     spans: Vec<Span>,
-    sums: Vec<f32>,
+    down: Down,
     next_source: usize,
+}
+
+/// Weighted sums of rows, down the columns.
+#[derive(Debug)]
+struct Down {
+    sources: usize,
+    targets: usize,
+    sums: Vec<f32>,
     next_target: usize,
 }
 
@@ -217,26 +253,22 @@ impl Span {
     }
 }
 
-impl Reducer {
-    /// From `source_width` x `source_height` to `width` x `height`; also enlarges, by repeating.
-    pub(crate) fn new(source_width: usize, source_height: usize, width: usize, height: usize) -> Self {
-        Self {
-            source: (source_width, source_height),
-            out: Plane::new(width, height),
-            spans: (0..width).map(|x| Span::of(x, width, source_width)).collect(),
-            sums: vec![0.0; source_width],
-            next_source: 0,
-            next_target: 0,
-        }
+impl Down {
+    fn new(sources: usize, targets: usize, width: usize) -> Self {
+        Self { sources, targets, sums: vec![0.0; width], next_target: 0 }
     }
 
-    /// Takes the next source row.
-    pub(crate) fn push(&mut self, line: &[f32]) {
-        let (y, height) = (self.next_source, self.out.height);
-        self.next_source += 1;
-        let inner = (height as f64 / self.source.1 as f64) as f32;
-        while self.next_target < height {
-            let span = Span::of(self.next_target, height, self.source.1);
+    /// Takes source row `y`: `add(sums, keep, weight)` has to add it, `emit(sums, row)` gets every row that is done.
+    #[inline(always)]
+    fn take(
+        &mut self,
+        y: usize,
+        mut add: impl FnMut(&mut [f32], f32, f32),
+        mut emit: impl FnMut(&[f32], usize),
+    ) {
+        let inner = (self.targets as f64 / self.sources as f64) as f32;
+        while self.next_target < self.targets {
+            let span = Span::of(self.next_target, self.targets, self.sources);
             if y < span.first {
                 break;
             }
@@ -247,34 +279,69 @@ impl Reducer {
             } else {
                 inner
             };
-            let keep = if y == span.first { 0.0 } else { 1.0 };
-            vectorised(|| self.sums.iter_mut().zip(line).for_each(|(s, &v)| *s = *s * keep + v * weight));
+            add(&mut self.sums, if y == span.first { 0.0 } else { 1.0 }, weight);
             if y < span.last {
                 break;
             }
-            self.emit();
+            emit(&self.sums, self.next_target);
+            self.next_target += 1;
             // the same source row may also begin the next target row
         }
     }
+}
 
-    fn emit(&mut self) {
-        let width = self.out.width;
-        let inner = (width as f64 / self.source.0 as f64) as f32;
-        let line = &mut self.out.data[self.next_target * width..][..width];
-        for (out, span) in line.iter_mut().zip(&self.spans) {
-            let mut sum = self.sums[span.first] * span.first_weight;
-            if span.last > span.first {
-                sum += self.sums[span.first + 1..span.last].iter().sum::<f32>() * inner;
-                sum += self.sums[span.last] * span.last_weight;
-            }
-            *out = sum;
+impl Reducer {
+    /// From `source_width` x `source_height` to `width` x `height`; also enlarges, by repeating.
+    pub(crate) fn new(source_width: usize, source_height: usize, width: usize, height: usize) -> Self {
+        Self {
+            source_width,
+            out: Plane::new(width, height),
+            spans: (0..width).map(|x| Span::of(x, width, source_width)).collect(),
+            down: Down::new(source_height, height, source_width),
+            next_source: 0,
         }
-        self.next_target += 1;
+    }
+
+    /// Takes the next source row.
+    pub(crate) fn push(&mut self, line: &[f32]) {
+        let Self { source_width, out, spans, down, next_source } = self;
+        let add = |sums: &mut [f32], keep: f32, weight: f32| {
+            vectorised(
+                #[inline(always)]
+                || sums.iter_mut().zip(line).for_each(|(s, &v)| *s = *s * keep + v * weight),
+            );
+        };
+        down.take(*next_source, add, |sums, row| across(sums, *source_width, spans, out, row));
+        *next_source += 1;
+    }
+
+    /// Takes a row that is already reduced down the columns as target row `row`.
+    fn across(&mut self, line: &[f32], row: usize) {
+        across(line, self.source_width, &self.spans, &mut self.out, row);
     }
 
     /// The reduced channel, once every source row was given.
     pub(crate) fn finish(self) -> Plane {
         self.out
+    }
+}
+
+/// Averages along a row.
+fn across(sums: &[f32], source_width: usize, spans: &[Span], out: &mut Plane, row: usize) {
+    let width = out.width;
+    let line = &mut out.data[row * width..][..width];
+    if width == source_width {
+        line.copy_from_slice(sums);
+        return;
+    }
+    let inner = (width as f64 / source_width as f64) as f32;
+    for (out, span) in line.iter_mut().zip(spans) {
+        let mut sum = sums[span.first] * span.first_weight;
+        if span.last > span.first {
+            sum += sums[span.first + 1..span.last].iter().sum::<f32>() * inner;
+            sum += sums[span.last] * span.last_weight;
+        }
+        *out = sum;
     }
 }
 

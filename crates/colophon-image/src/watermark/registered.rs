@@ -7,12 +7,15 @@
 use super::evidence::Reading;
 use super::plane::{Plane, Reducer};
 use super::schedule::{CODED, Cosine, Schedule};
+use colophon_signal::simd::vectorised;
 use std::f64::consts::{PI, TAU};
 
 /// Side of the square the frame is resampled to.
 pub(crate) const SIDE: usize = 256;
 /// Cosines per axis that are computed.
 const AXIS: usize = 29;
+/// The next multiple of a vector.
+const LANES: usize = 32;
 /// Quantisation step in units of the orthonormal cosine transform of the square, in grey levels.
 const STEP: f64 = 32.0;
 /// Share of the way to the quantiser point that is gone (distortion compensation).
@@ -23,6 +26,8 @@ const PULL: f64 = 0.85;
 pub(crate) struct Registered {
     /// `basis[u * SIDE + x]`.
     basis: Vec<f32>,
+    /// The same, `u` along the rows, padded with zeros.
+    turned: Vec<[f32; LANES]>,
 }
 
 impl Registered {
@@ -31,7 +36,11 @@ impl Registered {
             let scale = if u == 0 { 1.0 } else { 2f64.sqrt() } / (SIDE as f64).sqrt();
             (scale * (PI * (2 * x + 1) as f64 * u as f64 / (2 * SIDE) as f64).cos()) as f32
         };
-        Self { basis: (0..AXIS).flat_map(|u| (0..SIDE).map(move |x| value(u, x))).collect() }
+        let row = |x: usize| std::array::from_fn(|u| if u < AXIS { value(u, x) } else { 0.0 });
+        Self {
+            basis: (0..AXIS).flat_map(|u| (0..SIDE).map(move |x| value(u, x))).collect(),
+            turned: (0..SIDE).map(row).collect(),
+        }
     }
 
     /// The change, in luma levels on the square, that writes `payload` into the square `frame`.
@@ -68,22 +77,46 @@ impl Registered {
     }
 
     fn transform(&self, square: &Plane) -> Vec<f32> {
+        vectorised(
+            #[inline(always)]
+            || self.transform_here(square),
+        )
+    }
+
+    #[inline(always)]
+    fn transform_here(&self, square: &Plane) -> Vec<f32> {
         let mut columns = vec![0f32; AXIS * SIDE];
         for (y, line) in square.rows().enumerate() {
-            for (u, wave) in self.basis.chunks_exact(SIDE).enumerate() {
-                columns[u * SIDE + y] = dot(wave, line);
-            }
+            let sums = self.sums(line);
+            columns.iter_mut().skip(y).step_by(SIDE).zip(sums).for_each(|(c, s)| *c = s);
         }
         let mut out = vec![0f32; AXIS * AXIS];
-        for (v, wave) in self.basis.chunks_exact(SIDE).enumerate() {
-            for (u, column) in columns.chunks_exact(SIDE).enumerate() {
-                out[v * AXIS + u] = dot(wave, column);
-            }
+        for (u, column) in columns.chunks_exact(SIDE).enumerate() {
+            let sums = self.sums(column);
+            out.iter_mut().skip(u).step_by(AXIS).zip(sums).for_each(|(o, s)| *o = s);
         }
         out
     }
 
+    /// Sums of a line times every cosine.
+    #[inline(always)]
+    fn sums(&self, line: &[f32]) -> [f32; LANES] {
+        let mut sums = [0f32; LANES];
+        for (&value, waves) in line.iter().zip(&self.turned) {
+            sums.iter_mut().zip(waves).for_each(|(s, w)| *s += value * w);
+        }
+        sums
+    }
+
     fn inverse(&self, coefficients: &[f32]) -> Plane {
+        vectorised(
+            #[inline(always)]
+            || self.inverse_here(coefficients),
+        )
+    }
+
+    #[inline(always)]
+    fn inverse_here(&self, coefficients: &[f32]) -> Plane {
         let mut plane = Plane::new(SIDE, SIDE);
         for (row, wave_v) in coefficients.chunks_exact(AXIS).zip(self.basis.chunks_exact(SIDE)) {
             let mut line = [0f32; SIDE];
@@ -103,16 +136,6 @@ fn square(luma: &Plane) -> Plane {
     let mut reducer = Reducer::new(luma.width, luma.height, SIDE, SIDE);
     luma.rows().for_each(|line| reducer.push(line));
     reducer.finish()
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0f32; 8];
-    for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        for (lane, (p, q)) in lanes.iter_mut().zip(x.iter().zip(y)) {
-            *lane += p * q;
-        }
-    }
-    lanes.iter().sum()
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Finding the lattice in a map of spectral peaks: rotation and scale, mirror image, aspect, and fine adjustment.
 
-use super::schedule::Schedule;
+use super::schedule::{Point, Schedule};
 use super::spectrum::PeakMap;
 use colophon_signal::fft2::{Complex32, RealFft2, SizeError};
+use colophon_signal::simd::vectorised;
+use std::sync::OnceLock;
 
 /// Angles over half a turn, and the logarithmic step of the radius.
 const ANGLES: usize = 540;
@@ -44,6 +46,8 @@ pub(crate) struct Candidate {
 pub(crate) struct Templates {
     /// Straight and mirrored.
     polar: [Vec<Complex32>; 2],
+    /// Of the aspect search: right and left quadrant.
+    aspect: OnceLock<Result<[Vec<Complex32>; 2], SizeError>>,
 }
 
 impl Templates {
@@ -62,7 +66,29 @@ impl Templates {
             fft.forward(&image, RADIUS_LEN, &mut spectrum)?;
             Ok(spectrum)
         };
-        Ok(Self { polar: [transformed(1.0)?, transformed(-1.0)?] })
+        Ok(Self { polar: [transformed(1.0)?, transformed(-1.0)?], aspect: OnceLock::new() })
+    }
+
+    /// Points of each quadrant by the logarithms of |kx| and |ky|, transformed.
+    fn aspect(&self, schedule: &Schedule) -> Result<&[Vec<Complex32>; 2], SizeError> {
+        let make = || {
+            let mut fft = RealFft2::new(ASPECT_LEN, ASPECT_LEN)?;
+            let place = |k: i32| (f64::from(k.abs()) / f64::from(ASPECT_INNER)).ln() / ASPECT_STEP;
+            let mut transformed = |side: i32| -> Result<Vec<Complex32>, SizeError> {
+                let mut image = vec![0f32; ASPECT_LEN * ASPECT_LEN];
+                let used =
+                    |p: &&Point| p.kx.signum() == side && p.kx.abs() >= ASPECT_INNER && p.ky >= ASPECT_INNER;
+                for point in schedule.points.iter().filter(used) {
+                    let (x, y) = (place(point.kx).round() as usize, place(point.ky).round() as usize);
+                    image[y * ASPECT_LEN + x] += 1.0;
+                }
+                let mut spectrum = vec![Complex32::default(); fft.spectrum_len()];
+                fft.forward(&image, ASPECT_LEN, &mut spectrum)?;
+                Ok(spectrum)
+            };
+            Ok([transformed(1)?, transformed(-1)?])
+        };
+        self.aspect.get_or_init(make).as_ref().map_err(|&e| e)
     }
 }
 
@@ -129,39 +155,36 @@ impl<'a> Search<'a> {
     }
 
     /// Independent scales along x and y without rotation, clearest first.
-    pub(crate) fn stretched(&self, schedule: &Schedule, count: usize) -> Result<Vec<Candidate>, SizeError> {
+    pub(crate) fn stretched(
+        &self,
+        templates: &Templates,
+        schedule: &Schedule,
+        count: usize,
+    ) -> Result<Vec<Candidate>, SizeError> {
+        let templates = templates.aspect(schedule)?;
         let mut fft = RealFft2::new(ASPECT_LEN, ASPECT_LEN)?;
         let bins = fft.spectrum_len();
-        let (mut sum, mut spectrum, mut template) = (
-            vec![Complex32::default(); bins],
-            vec![Complex32::default(); bins],
-            vec![Complex32::default(); bins],
-        );
-        let frequencies: Vec<f32> =
-            (0..ASPECT_LEN).map(|i| (ASPECT_START * (i as f64 * ASPECT_STEP).exp()) as f32).collect();
-        let inside = frequencies.iter().filter(|&&f| f < 0.49).count();
+        let (mut sum, mut spectrum) = (vec![Complex32::default(); bins], vec![Complex32::default(); bins]);
+        let frequencies: Vec<f32> = (0..ASPECT_LEN)
+            .map(|i| (ASPECT_START * (i as f64 * ASPECT_STEP).exp()) as f32)
+            .filter(|&f| f < 0.49)
+            .collect();
         let mut image = vec![0f32; ASPECT_LEN * ASPECT_LEN];
-        for side in [1f32, -1.0] {
-            for (line, &fy) in image.chunks_exact_mut(ASPECT_LEN).zip(&frequencies[..inside]) {
-                for (value, &fx) in line.iter_mut().zip(&frequencies[..inside]) {
+        for (side, template) in [1f32, -1.0].into_iter().zip(templates) {
+            for (line, &fy) in image.chunks_exact_mut(ASPECT_LEN).zip(&frequencies) {
+                for (value, &fx) in line.iter_mut().zip(&frequencies) {
                     *value = self.map.at(side * fx, fy);
                 }
             }
-            fft.forward(&image, ASPECT_LEN, &mut spectrum)?;
-            image.fill(0.0);
-            let place = |k: i32| (f64::from(k.abs()) / f64::from(ASPECT_INNER)).ln() / ASPECT_STEP;
-            let quadrant = schedule.points.iter().filter(|p| {
-                p.kx.signum() as f32 == side && p.kx.abs() >= ASPECT_INNER && p.ky >= ASPECT_INNER
-            });
-            for point in quadrant {
-                let (x, y) = (place(point.kx).round() as usize, place(point.ky).round() as usize);
-                image[y * ASPECT_LEN + x] += 1.0;
-            }
-            fft.forward(&image, ASPECT_LEN, &mut template)?;
-            for (s, (a, b)) in sum.iter_mut().zip(spectrum.iter().zip(&template)) {
-                *s += a * b.conj();
-            }
-            image.fill(0.0);
+            fft.forward(&image[..frequencies.len() * ASPECT_LEN], ASPECT_LEN, &mut spectrum)?;
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (s, (a, b)) in sum.iter_mut().zip(spectrum.iter().zip(template)) {
+                        *s += a * b.conj();
+                    }
+                },
+            );
         }
         fft.inverse(&mut sum, &mut image, ASPECT_LEN)?;
         let shift = |period: f64| (f64::from(ASPECT_INNER) / period / ASPECT_START).ln() / ASPECT_STEP;

@@ -2,7 +2,9 @@
 
 use super::plane::Plane;
 use colophon_signal::fft2::{Complex32, RealFft2, SizeError};
+use colophon_signal::simd::vectorised;
 use std::f64::consts::{PI, TAU};
+use std::sync::LazyLock;
 
 /// Sides for transforms: products of small primes, even after halving.
 const SIDES: [usize; 18] =
@@ -62,14 +64,26 @@ impl Spectrum {
         fft.forward(&plane.data, plane.width, &mut bins)?;
         let half = height / 2;
         let mut power = vec![0f32; bins.len()];
-        for (column, out) in bins.chunks_exact(height).zip(power.chunks_exact_mut(height)) {
-            let (low, high) = out.split_at_mut(half);
-            high.iter_mut().zip(column).for_each(|(o, c)| *o = c.norm_sqr());
-            low.iter_mut().zip(&column[half..]).for_each(|(o, c)| *o = c.norm_sqr());
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (column, out) in bins.chunks_exact(height).zip(power.chunks_exact_mut(height)) {
+                    let (low, high) = out.split_at_mut(half);
+                    high.iter_mut().zip(column).for_each(|(o, c)| *o = c.re * c.re + c.im * c.im);
+                    low.iter_mut().zip(&column[half..]).for_each(|(o, c)| *o = c.re * c.re + c.im * c.im);
+                }
+            },
+        );
         let background = local_mean(&power, width, height);
-        let mut data: Vec<f32> =
-            power.iter().zip(&background).map(|(&p, &b)| (p / (b + 1e-12)).min(PEAK_CLIP)).collect();
+        let mut data = power;
+        vectorised(
+            #[inline(always)]
+            || {
+                for (p, &b) in data.iter_mut().zip(&background) {
+                    *p = (*p / (b + 1e-12)).min(PEAK_CLIP);
+                }
+            },
+        );
         soften(&mut data, height);
         let mean = data.iter().sum::<f32>() / data.len().max(1) as f32;
         for v in &mut data {
@@ -95,29 +109,41 @@ impl Spectrum {
     fn right_half(&self, fx: f64, fy: f64) -> (f64, f64) {
         let (px, py) = (fx * self.width as f64, fy * self.height as f64);
         let (x0, y0) = (px.floor() as isize, py.floor() as isize);
-        let kernel = |p: f64, first: isize| -> [f64; 2 * TAPS as usize] {
-            std::array::from_fn(|i| interpolation(p - (first + i as isize) as f64))
-        };
         let (first_x, first_y) = (x0 + 1 - TAPS, y0 + 1 - TAPS);
-        let (wx, wy) = (kernel(px, first_x), kernel(py, first_y));
-        // phase of a bin about the centre
-        let turn = |k: isize, n: usize, c: f64| -> (f64, f64) { (TAU * k as f64 * c / n as f64).sin_cos() };
-        let ty: [(f64, f64); 2 * TAPS as usize] =
-            std::array::from_fn(|j| turn(first_y + j as isize, self.height, self.centre.1));
-        let (mut re, mut im) = (0.0, 0.0);
-        for (i, &weight) in wx.iter().enumerate() {
+        let (wx, wy) = (kernel(px.fract()), kernel(py - y0 as f64));
+        // phases of the bins about the centre: one turn per step
+        let turns = |first: isize, n: usize, c: f64| -> [Complex32; WIDTH] {
+            let step = TAU * c / n as f64;
+            let (step_sin, step_cos) = step.sin_cos();
+            let (mut sin, mut cos) = (first as f64 * step).sin_cos();
+            std::array::from_fn(|_| {
+                let here = Complex32::new(cos as f32, sin as f32);
+                (cos, sin) = (cos * step_cos - sin * step_sin, sin * step_cos + cos * step_sin);
+                here
+            })
+        };
+        let mut down = turns(first_y, self.height, self.centre.1);
+        down.iter_mut().zip(wy).for_each(|(turn, &weight)| *turn *= weight);
+        let across = turns(first_x, self.width, self.centre.0);
+        let inner = first_x >= 0
+            && first_x + WIDTH as isize <= self.width as isize / 2
+            && first_y * (first_y + WIDTH as isize) > 0;
+        let mut sum = Complex32::default();
+        for (i, (&weight, &turn)) in wx.iter().zip(&across).enumerate() {
             let x = first_x + i as isize;
-            let (mut cre, mut cim) = (0.0, 0.0);
-            for (j, (&wy, &(sin, cos))) in wy.iter().zip(&ty).enumerate() {
-                let bin = self.bin(x, first_y + j as isize);
-                let (a, b) = (f64::from(bin.re), f64::from(bin.im));
-                cre += wy * (a * cos - b * sin);
-                cim += wy * (a * sin + b * cos);
+            let mut column = Complex32::default();
+            if inner {
+                let start = x as usize * self.height + first_y.rem_euclid(self.height as isize) as usize;
+                let bins = self.bins.get(start..start + WIDTH).unwrap_or_default();
+                bins.iter().zip(&down).for_each(|(bin, d)| column += bin * d);
+            } else {
+                for (j, d) in down.iter().enumerate() {
+                    column += self.bin(x, first_y + j as isize) * d;
+                }
             }
-            let (sin, cos) = turn(x, self.width, self.centre.0);
-            re += weight * (cre * cos - cim * sin);
-            im += weight * (cre * sin + cim * cos);
+            sum += column * turn * weight;
         }
+        let (re, im) = (f64::from(sum.re), f64::from(sum.im));
         let (near_x, near_y) =
             (px.round() as usize, (py.round() as isize + self.height as isize / 2) as usize);
         let place = near_x.min(self.width / 2) * self.height + near_y.min(self.height - 1);
@@ -181,6 +207,23 @@ fn taper(plane: &mut Plane) {
     }
 }
 
+/// Bins that take part in an interpolation along one axis.
+const WIDTH: usize = 2 * TAPS as usize;
+/// Places between two bins for which the kernel is kept; the nearest is used.
+const PLACES: usize = 1024;
+
+/// Weights of the bins around a place `fraction` of the way from one bin to the next.
+fn kernel(fraction: f64) -> &'static [f32; WIDTH] {
+    static KERNELS: LazyLock<Vec<[f32; WIDTH]>> = LazyLock::new(|| {
+        let weights = |place: usize| -> [f32; WIDTH] {
+            let at = place as f64 / PLACES as f64 + (TAPS - 1) as f64;
+            std::array::from_fn(|i| interpolation(at - i as f64) as f32)
+        };
+        (0..=PLACES).map(weights).collect()
+    });
+    &KERNELS[((fraction * PLACES as f64).round() as usize).min(PLACES)]
+}
+
 /// Kaiser-windowed sinc.
 fn interpolation(t: f64) -> f64 {
     const BETA: f64 = 4.5;
@@ -208,12 +251,17 @@ fn local_mean(power: &[f32], width: usize, height: usize) -> Vec<f32> {
     let columns = width / 2 + 1;
     // moving sums along columns, which are circular
     let mut down = vec![0f32; power.len()];
+    let mut round = Vec::with_capacity(height + 2 * my + 1);
     for (column, out) in power.chunks_exact(height).zip(down.chunks_exact_mut(height)) {
-        let at = |i: usize| column[(i + height - my) % height];
-        let mut sum: f64 = (0..=(2 * my)).map(|i| f64::from(at(i))).sum();
-        for (i, o) in out.iter_mut().enumerate() {
+        round.clear();
+        round.extend_from_slice(&column[height - my..]);
+        round.extend_from_slice(column);
+        round.extend_from_slice(&column[..=my]);
+        let enter = &round[2 * my + 1..];
+        let mut sum: f64 = round[..=2 * my].iter().map(|&v| f64::from(v)).sum();
+        for ((o, &new), &old) in out.iter_mut().zip(enter).zip(&round) {
             *o = sum as f32;
-            sum += f64::from(at(i + 2 * my + 1)) - f64::from(at(i));
+            sum += f64::from(new) - f64::from(old);
         }
     }
     // moving sums across columns
@@ -262,15 +310,20 @@ fn radius(side: usize) -> usize {
 fn soften(data: &mut [f32], height: usize) {
     const SIDE: f32 = 0.22;
     const CENTRE: f32 = 1.0 - 2.0 * SIDE;
+    let mut round = vec![0f32; height + 2];
     for column in data.chunks_exact_mut(height) {
-        let mut before = column[height - 1];
-        let first = column[0];
-        for i in 0..height {
-            let here = column[i];
-            let after = if i + 1 < height { column[i + 1] } else { first };
-            column[i] = CENTRE * here + SIDE * (before + after);
-            before = here;
-        }
+        round[0] = column[height - 1];
+        round[1..=height].copy_from_slice(column);
+        round[height + 1] = column[0];
+        vectorised(
+            #[inline(always)]
+            || {
+                let around = round.iter().zip(&round[2..]);
+                for (v, (&before, &after)) in column.iter_mut().zip(around) {
+                    *v = CENTRE * *v + SIDE * (before + after);
+                }
+            },
+        );
     }
     let mut before: Vec<f32> = data[..height].to_vec();
     let columns = data.len() / height;

@@ -6,6 +6,7 @@
 
 use super::plane::Plane;
 use colophon_signal::fft2::Complex32;
+use colophon_signal::simd::vectorised;
 use rustfft::{Fft, FftPlanner};
 use std::f32::consts::PI;
 use std::fmt;
@@ -62,35 +63,40 @@ impl Whitener {
 
     /// Whitens a plane; the result has no unit.
     pub(crate) fn run(&mut self, plane: &Plane) -> Plane {
-        let limited = limit(plane);
-        let mut out = Plane::new(plane.width, plane.height);
-        // one block to the left and above, so that every sample lies in two blocks per axis
-        let starts = |n: usize| (0..=n.div_ceil(HOP)).map(|i| (i * HOP) as isize - HOP as isize);
-        let columns: Vec<isize> = starts(plane.width).collect();
-        for top in starts(plane.height) {
-            for pair in columns.chunks(2) {
-                let (left, right) = (pair[0], pair.get(1).copied());
-                self.load(&limited, left, right, top);
+        let limited = padded(&limit(plane));
+        let mut sum = Plane::new(limited.width, limited.height);
+        for top in (0..limited.height - HOP).step_by(HOP) {
+            for left in (0..limited.width - HOP).step_by(BLOCK) {
+                self.load(&limited, left, top);
                 self.flatten();
-                self.add(&mut out, left, right, top);
+                self.add(&mut sum, left, top);
             }
+        }
+        let mut out = Plane::new(plane.width, plane.height);
+        let rows = sum.data.chunks_exact(sum.width).skip(HOP);
+        for (line, row) in out.data.chunks_exact_mut(plane.width).zip(rows) {
+            line.copy_from_slice(&row[HOP..HOP + plane.width]);
         }
         out
     }
 
-    /// Two neighbouring blocks as the real and imaginary part of one.
-    fn load(&mut self, plane: &Plane, left: isize, right: Option<isize>, top: isize) {
-        let (w, h) = (plane.width, plane.height);
-        for (j, line) in self.block.chunks_exact_mut(BLOCK).enumerate() {
-            let row = &plane.data[reflect(top + j as isize, h) * w..][..w];
-            let wy = self.window[j];
-            for (i, (value, &wx)) in line.iter_mut().zip(&self.window).enumerate() {
-                let weight = wx * wy;
-                let re = row[reflect(left + i as isize, w)] * weight;
-                let im = right.map_or(0.0, |x| row[reflect(x + i as isize, w)] * weight);
-                *value = Complex32::new(re, im);
-            }
-        }
+    /// The block at `left` and its right neighbour, half a block on, as the real and imaginary part of one.
+    fn load(&mut self, plane: &Plane, left: usize, top: usize) {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (j, line) in self.block.chunks_exact_mut(BLOCK).enumerate() {
+                    let row = &plane.data[(top + j) * plane.width + left..][..BLOCK + HOP];
+                    let (wy, window) = (self.window[j], &self.window[..]);
+                    for ((value, &wx), (&re, &im)) in
+                        line.iter_mut().zip(window).zip(row.iter().zip(&row[HOP..]))
+                    {
+                        let weight = wx * wy;
+                        *value = Complex32::new(re * weight, im * weight);
+                    }
+                }
+            },
+        );
     }
 
     /// Divides the spectra of both blocks by their own smoothed amplitude to the power 1.25.
@@ -98,60 +104,82 @@ impl Whitener {
         self.forward.process_with_scratch(&mut self.block, &mut self.scratch);
         transpose(&self.block, &mut self.turned);
         self.forward.process_with_scratch(&mut self.turned, &mut self.scratch);
-        for v in 0..BLOCK {
-            let (row, opposite) = (v * BLOCK, (BLOCK - v) % BLOCK * BLOCK);
-            for u in 0..BLOCK {
-                let (z, m) = (self.turned[row + u], self.turned[opposite + (BLOCK - u) % BLOCK].conj());
-                let (a, b) = (z + m, z - m);
-                self.power[0][row + u] = a.norm_sqr() * 0.25;
-                self.power[1][row + u] = b.norm_sqr() * 0.25;
-            }
-        }
-        for power in &mut self.power {
-            smooth(power, &mut self.spare);
-            for p in power.iter_mut() {
-                let amplitude = p.sqrt() + SPECTRAL_FLOOR;
-                *p = 1.0 / (amplitude * amplitude.sqrt().sqrt());
-            }
-        }
-        // z = a + i b with Hermitian a, b; the weights are even, so only z and its mirror image mix
-        self.block.copy_from_slice(&self.turned);
-        for v in 0..BLOCK {
-            let (row, opposite) = (v * BLOCK, (BLOCK - v) % BLOCK * BLOCK);
-            for u in 0..BLOCK {
-                let (z, m) = (self.block[row + u], self.block[opposite + (BLOCK - u) % BLOCK].conj());
-                let (ga, gb) = (self.power[0][row + u] * 0.5, self.power[1][row + u] * 0.5);
-                self.turned[row + u] = (z + m) * ga + (z - m) * gb;
-            }
-        }
+        vectorised(
+            #[inline(always)]
+            || self.weigh(),
+        );
         self.inverse.process_with_scratch(&mut self.turned, &mut self.scratch);
         transpose(&self.turned, &mut self.block);
         self.inverse.process_with_scratch(&mut self.block, &mut self.scratch);
     }
 
-    fn add(&self, out: &mut Plane, left: isize, right: Option<isize>, top: isize) {
-        let (w, h) = (out.width, out.height);
-        for (j, line) in self.block.chunks_exact(BLOCK).enumerate() {
-            let y = top + j as isize;
-            if y < 0 || y >= h as isize {
-                continue;
-            }
-            let row = &mut out.data[y as usize * w..][..w];
-            let wy = self.window[j];
-            let mut put = |start: isize, part: fn(&Complex32) -> f32| {
-                let skip = start.min(0).unsigned_abs();
-                let from = start.max(0) as usize;
-                let source = line.iter().zip(&self.window).skip(skip);
-                for (o, (value, &wx)) in row.iter_mut().skip(from).zip(source) {
-                    *o += part(value) * (wx * wy);
-                }
-            };
-            put(left, |c| c.re);
-            if let Some(right) = right {
-                put(right, |c| c.im);
+    #[inline(always)]
+    fn weigh(&mut self) {
+        // `block` becomes the conjugate mirror image of `turned`
+        for v in 0..BLOCK {
+            let opposite = &self.turned[(BLOCK - v) % BLOCK * BLOCK..][..BLOCK];
+            let out = &mut self.block[v * BLOCK..][..BLOCK];
+            out[0] = opposite[0].conj();
+            for (o, z) in out[1..].iter_mut().zip(opposite[1..].iter().rev()) {
+                *o = z.conj();
             }
         }
+        let [first, second] = &mut self.power;
+        let spectra = self.turned.iter().zip(&self.block);
+        for ((z, m), (p, q)) in spectra.zip(first.iter_mut().zip(second.iter_mut())) {
+            let (a, b) = (z + m, z - m);
+            *p = (a.re * a.re + a.im * a.im) * 0.25;
+            *q = (b.re * b.re + b.im * b.im) * 0.25;
+        }
+        for power in &mut self.power {
+            smooth(power, &mut self.spare);
+            for p in power.iter_mut() {
+                let amplitude = p.sqrt() + SPECTRAL_FLOOR;
+                *p = 0.5 / (amplitude * amplitude.sqrt().sqrt());
+            }
+        }
+        // z = a + i b with Hermitian a, b; the weights are even, so only z and its mirror image mix
+        let [first, second] = &self.power;
+        let weights = first.iter().zip(second);
+        for ((z, m), (&ga, &gb)) in self.turned.iter_mut().zip(&self.block).zip(weights) {
+            *z = (*z + m) * ga + (*z - m) * gb;
+        }
     }
+
+    fn add(&self, out: &mut Plane, left: usize, top: usize) {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (j, line) in self.block.chunks_exact(BLOCK).enumerate() {
+                    let row = &mut out.data[(top + j) * out.width + left..][..BLOCK + HOP];
+                    let (wy, window) = (self.window[j], &self.window[..]);
+                    for ((o, value), &wx) in row.iter_mut().zip(line).zip(window) {
+                        *o += value.re * (wx * wy);
+                    }
+                    for ((o, value), &wx) in row[HOP..].iter_mut().zip(line).zip(window) {
+                        *o += value.im * (wx * wy);
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// A plane with mirrored borders: half a block to the left and above, so that every sample lies in two blocks per axis, and
+/// to the right and below as much as makes pairs of blocks.
+fn padded(plane: &Plane) -> Plane {
+    let (width, height) =
+        (plane.width.div_ceil(BLOCK) * BLOCK + 2 * HOP + HOP, plane.height.div_ceil(HOP) * HOP + 2 * HOP);
+    let mut out = Plane::new(width, height);
+    for (y, line) in out.data.chunks_exact_mut(width).enumerate() {
+        let row =
+            &plane.data[reflect(y as isize - HOP as isize, plane.height) * plane.width..][..plane.width];
+        line[HOP..HOP + plane.width].copy_from_slice(row);
+        for x in (0..HOP).chain(HOP + plane.width..width) {
+            line[x] = row[reflect(x as isize - HOP as isize, plane.width)];
+        }
+    }
+    out
 }
 
 /// High pass, then division by local contrast to the power 1.25, clipped.
@@ -174,6 +202,7 @@ fn limit(plane: &Plane) -> Plane {
 }
 
 /// Mean of the 3 x 3 neighbours on the torus of frequencies.
+#[inline(always)]
 fn smooth(power: &mut [f32], spare: &mut [f32]) {
     for (line, out) in power.chunks_exact(BLOCK).zip(spare.chunks_exact_mut(BLOCK)) {
         out[0] = line[BLOCK - 1] + line[0] + line[1];
