@@ -227,7 +227,7 @@ def report(a, ours, beside, other, alarms, times):
     finds = alarms["found"] + s["fp_count"] + other["false"] + wrong + other["wrong"]
     enough = alarms["trials"] >= 10_000
     rows.append((f"false positives and wrong payloads, {alarms['trials'] + s['fp_trials']} unmarked pictures and wrong keys",
-                 str(finds), "0 of 10 000", "0, bound 1e-12", 2 if finds == 0 and enough else 0))
+                 str(finds) + ("" if enough else " (too few trials)"), "0 of 10 000", "0, bound 1e-12", 2 if finds == 0 and enough else 0))
     if times:
         slow = [max(r[i] for r in times) for i in (2, 3, 4, 5)]
         rows += [("embed, slowest of the sizes", f"{slow[0]:.1f} ms/MP", "25 ms/MP", "8 ms/MP", verdict(slow[0], 25, 8, False)),
@@ -290,7 +290,7 @@ def report(a, ours, beside, other, alarms, times):
                    f" {p['detect_ms_mean_all']:.0f} |")
     out += ["", "\\* codecs, photometric changes, noise, blur."]
     if times:
-        out += ["", "## Time", "", "`cargo bench -p colophon-image --bench watermark`: one thread, processor time, pixels in memory.", "",
+        out += ["", "## Time", "", "One thread, processor time, pixels in memory, as `cargo bench -p colophon-image --bench watermark` measures them.", "",
                 "| size | embed ms/MP | read ms | read of a crop ms | unmarked ms |", "|---|---|---|---|---|"]
         out += [f"| {r[0]} | {r[2]:.1f} | {r[3]:.1f} | {r[4]:.1f} | {r[5]:.1f} |" for r in times]
     if os.path.exists(a.notes):
