@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! robustness --peer FOLDER
-//! robustness [--quick | --speed] [--english FILE…] [--chinese FILE…]
+//! robustness [--quick | --speed | --texts] [--english FILE…] [--chinese FILE…]
 //! ```
 //!
-//! `--quick` takes fewer texts, `--speed` writes the last table alone, `--peer` times rows another program wrote.
+//! `--quick` takes fewer texts, `--speed` writes the last table alone, `--texts` the tables from files and that of speed, `--peer` times rows another program wrote.
 //! Files are plain human text, used for false positives and for the tokenizer tables; without them those tables are
 //! left out. Everything else comes from simulated languages with fixed seeds.
 // A measuring program: it uses most of the library by name, and what cannot be measured ends it.
@@ -30,7 +30,7 @@ struct Settings {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut settings = Settings { rows: 300, english: Vec::new(), chinese: Vec::new() };
-    let mut english = true;
+    let (mut english, mut simulated) = (true, true);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => settings.rows = 40,
@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 return peer::run(folder.as_ref(), &mut std::io::stdout().lock());
             }
             "--speed" => return Ok(speed::table(&mut std::io::stdout().lock())?),
+            "--texts" => simulated = false,
             "--english" => english = true,
             "--chinese" => english = false,
             file => {
@@ -48,12 +49,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let mut out = std::io::stdout().lock();
-    write!(out, "{INTRODUCTION}")?;
-    tables::survival(&settings, &mut out)?;
-    tables::power(&settings, &mut out)?;
-    tables::edited(&settings, &mut out)?;
-    tables::mixtures(&settings, &mut out)?;
-    tables::payloads(&settings, &mut out)?;
+    if simulated {
+        write!(out, "{INTRODUCTION}")?;
+        tables::survival(&settings, &mut out)?;
+        tables::power(&settings, &mut out)?;
+        tables::edited(&settings, &mut out)?;
+        tables::mixtures(&settings, &mut out)?;
+        tables::payloads(&settings, &mut out)?;
+    }
     tables::human_text(&settings, &mut out)?;
     tokenized::tables(&settings, &mut out)?;
     speed::table(&mut out)?;

@@ -1,6 +1,5 @@
 //! `colophon text inspect`.
 
-use colophon::Limits;
 use colophon::exit::Exit;
 use colophon_text::carrier::a8::A8Search;
 use colophon_text::invisible::{self, Inspection, Run};
@@ -11,9 +10,16 @@ use crate::advice::Failure;
 use crate::args::TextInspectArgs;
 use crate::output::{human, json};
 
+/// Longest text, in bytes; it is held in memory.
+const MAX_TEXT: u64 = 256 << 20;
+
 /// Exits 1 where a text carries characters that ordinary writing does not, or a manifest that cannot be read.
 pub(super) fn run(args: &TextInspectArgs) -> Result<Exit, Failure> {
-    let text = tokens::text(&args.input, Limits::default().input_bytes)?;
+    let text = tokens::text(&args.input, MAX_TEXT).map_err(|mut e| {
+        // there is no option for it here
+        e.hint = e.hint.map(|_| "look at it in parts".to_owned());
+        e
+    })?;
     let found = invisible::inspect(&text);
     let listed: Vec<&Run> = found.runs.iter().filter(|r| args.all || !r.ordinary).collect();
     let hidden = found.runs.iter().any(|r| !r.ordinary && r.class != invisible::Class::Manifest);
