@@ -85,6 +85,7 @@ impl Format for Aiff {
             media: std::iter::once(file.data.clone()).collect(),
             properties,
             notes,
+            ..Layout::default()
         })
     }
 

@@ -87,6 +87,7 @@ impl Format for Flac {
             media: std::iter::once(stream.frames..source.len()).collect(),
             properties,
             notes,
+            ..Layout::default()
         })
     }
 

@@ -74,6 +74,7 @@ impl Format for M4a {
                 duration_s: file.seconds(),
                 ..Properties::default()
             },
+            ..Layout::default()
         };
         layout.properties.other.insert("codec".to_owned(), bmff::name(file.track.codec));
         if file.track.encrypted {

@@ -113,6 +113,7 @@ impl Format for Mp3 {
             media: std::iter::once(file.tag_end()..file.sound.end).collect(),
             properties,
             notes,
+            ..Layout::default()
         })
     }
 

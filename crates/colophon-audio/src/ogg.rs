@@ -102,7 +102,13 @@ impl Format for Ogg {
                 normative: key == "AIGC",
             });
         }
-        Ok(Layout { entries, media: stream.media.clone(), properties, notes: stream.notes.clone() })
+        Ok(Layout {
+            entries,
+            media: stream.media.clone(),
+            properties,
+            notes: stream.notes.clone(),
+            ..Layout::default()
+        })
     }
 
     fn edit(&self, source: &dyn Source, edits: &[Edit], limits: &Limits) -> Result<Patch> {

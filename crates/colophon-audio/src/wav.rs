@@ -79,6 +79,7 @@ impl Format for Wav {
             media: vec![wave.data.clone()],
             properties: wave.properties(source),
             notes,
+            ..Layout::default()
         })
     }
 

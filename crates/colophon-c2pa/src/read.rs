@@ -88,6 +88,12 @@ fn embedded(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
         _ => None,
     };
     let raw = entry.map(|e| e.value.as_slice()).or(fetched.as_deref());
+    if let (Some(raw), Some(_), Err(_)) = (raw, &cx.layout.damage, &read) {
+        // The library does not find the store in a damaged file; the walk did. What it says is checked all the same.
+        let mut f = store(cx, raw, mime, "embedded", None);
+        f.place = place;
+        return Some(f);
+    }
     let mut f = match read {
         Ok(reader) => finding(&reader, "embedded", raw, None, cx.trust),
         Err(e) if raw.is_none() && absent(&e) => return None,

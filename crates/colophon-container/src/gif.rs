@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use colophon_core::{Error, Limits, Patch, Result, Source};
+use colophon_core::{Error, ErrorKind, Limits, Patch, Result, Source};
 
 const FORMAT: &str = "gif";
 /// Identifier and authentication code of the XMP extension.
@@ -85,6 +85,16 @@ pub struct Gif {
 /// # Errors
 /// `Malformed` for a missing signature, a block that runs past the end, or no picture; `Limit` for too many blocks.
 pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Gif> {
+    let (file, damage) = survey(source, limits)?;
+    damage.map_or(Ok(file), Err)
+}
+
+/// [`walk`] for readers of marks: a file that is damaged behind its header gives the blocks before the damage, and what
+/// the damage is.
+///
+/// # Errors
+/// As [`walk`], for the header and for limits.
+pub fn survey(source: &dyn Source, limits: &Limits) -> Result<(Gif, Option<Error>)> {
     let head = source.bytes_up_to(0, 13)?;
     let old = match head.get(..6) {
         Some(b"GIF87a") => true,
@@ -105,41 +115,50 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Gif> {
         first: at,
         notes: Vec::new(),
     };
-    let mut parts = 0_usize;
-    loop {
-        let Some(marker) = source.bytes_up_to(at, 1)?.first().copied() else {
-            gif.notes.push("the file ends without its trailer".to_owned());
-            break;
-        };
-        if gif.blocks.len() >= limits.parts {
-            return Err(Error::limit(format!("more than {} blocks", limits.parts)).in_format(FORMAT));
-        }
-        match marker {
-            0x3b => {
-                let end = at.saturating_add(1);
-                if end < source.len() {
-                    let behind = source.len().saturating_sub(end);
-                    gif.notes.push(format!("{behind} bytes stand behind the end of the file"));
-                }
-                break;
-            }
-            0x21 | 0x2c => {
-                let read = if marker == 0x2c { image(source, at)? } else { extension(source, at)? };
-                let (kind, chain_at) = read;
-                let end = chain(source, chain_at, limits, &mut parts)?;
-                gif.blocks.push(Block { kind, range: at..end, chain: chain_at..end });
-                at = end;
-            }
-            other => return Err(malformed(&format!("a block of the kind 0x{other:02x}"), at)),
-        }
+    let result = gif.read_blocks(source, limits).and_then(|()| {
+        let there = gif.images().next().is_some();
+        if there { Ok(()) } else { Err(malformed("there is no picture", source.len())) }
+    });
+    match result {
+        Ok(()) => Ok((gif, None)),
+        Err(e) if e.kind() == ErrorKind::Malformed => Ok((gif, Some(e))),
+        Err(e) => Err(e),
     }
-    if gif.images().next().is_none() {
-        return Err(malformed("there is no picture", at));
-    }
-    Ok(gif)
 }
 
 impl Gif {
+    /// Blocks up to the trailer.
+    fn read_blocks(&mut self, source: &dyn Source, limits: &Limits) -> Result<()> {
+        let (mut at, mut parts) = (self.first, 0_usize);
+        loop {
+            let Some(marker) = source.bytes_up_to(at, 1)?.first().copied() else {
+                self.notes.push("the file ends without its trailer".to_owned());
+                return Ok(());
+            };
+            if self.blocks.len() >= limits.parts {
+                return Err(Error::limit(format!("more than {} blocks", limits.parts)).in_format(FORMAT));
+            }
+            match marker {
+                0x3b => {
+                    let end = at.saturating_add(1);
+                    if end < source.len() {
+                        let behind = source.len().saturating_sub(end);
+                        self.notes.push(format!("{behind} bytes stand behind the end of the file"));
+                    }
+                    return Ok(());
+                }
+                0x21 | 0x2c => {
+                    let read = if marker == 0x2c { image(source, at)? } else { extension(source, at)? };
+                    let (kind, chain_at) = read;
+                    let end = chain(source, chain_at, limits, &mut parts)?;
+                    self.blocks.push(Block { kind, range: at..end, chain: chain_at..end });
+                    at = end;
+                }
+                other => return Err(malformed(&format!("a block of the kind 0x{other:02x}"), at)),
+            }
+        }
+    }
+
     /// The pictures with their blocks.
     pub fn images(&self) -> impl Iterator<Item = (&Block, &Image)> {
         self.blocks.iter().filter_map(|b| match &b.kind {

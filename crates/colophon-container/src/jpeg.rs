@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use colophon_core::{Error, Limits, Patch, Result, Source};
+use colophon_core::{Error, ErrorKind, Limits, Patch, Result, Source};
 
 pub mod jumbf;
 pub mod preview;
@@ -122,33 +122,80 @@ pub enum Content {
 /// `Malformed` when it is no JPEG file, a segment announces more than there is, or the file ends before its end marker;
 /// `Unsupported` for a height that only follows the first scan; `Limit` for too many segments.
 pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Jpeg> {
+    let (file, damage) = survey(source, limits)?;
+    damage.map_or(Ok(file), Err)
+}
+
+/// [`walk`] for readers of marks: a file that is damaged behind its frame header gives the segments before the damage,
+/// and what the damage is.
+///
+/// # Errors
+/// As [`walk`], for what stands before the frame header and for limits.
+pub fn survey(source: &dyn Source, limits: &Limits) -> Result<(Jpeg, Option<Error>)> {
     let head = source.bytes_up_to(0, 2)?;
     if *head != [0xff, marker::SOI] {
         return Err(malformed("no start marker").at_offset(0));
     }
-    let mut segments = Vec::new();
-    let mut coded: Vec<Range<u64>> = Vec::new();
-    let mut frame = None;
-    let mut notes = Vec::new();
-    let mut at = 2_u64;
-    loop {
-        if segments.len() >= limits.parts {
+    let mut walked = Walked::default();
+    let result = walked.segments(source, limits);
+    let Walked { segments, coded, frame, mut notes, at } = walked;
+    let Some(frame) = frame else {
+        result?;
+        return Err(malformed("there is no frame header"));
+    };
+    let result = result.and_then(|()| {
+        let scan = segments.iter().any(|s| s.marker == marker::SOS);
+        if scan { Ok(()) } else { Err(malformed("there is no scan")) }
+    });
+    let damage = match result {
+        Err(e) if e.kind() == ErrorKind::Malformed => Some(e),
+        other => other.map(|()| None)?,
+    };
+    let end = if damage.is_some() { source.len() } else { at };
+    if end < source.len() {
+        notes.push(format!("{} bytes after the end marker", source.len().saturating_sub(end)));
+    }
+    Ok((Jpeg { segments, frame, coded, end, notes }, damage))
+}
+
+/// What was walked so far.
+#[derive(Default)]
+struct Walked {
+    segments: Vec<Segment>,
+    coded: Vec<Range<u64>>,
+    frame: Option<Frame>,
+    notes: Vec<String>,
+    /// Behind the last segment.
+    at: u64,
+}
+
+impl Walked {
+    fn segments(&mut self, source: &dyn Source, limits: &Limits) -> Result<()> {
+        self.at = 2;
+        while self.segment(source, limits)? {}
+        Ok(())
+    }
+
+    /// One segment, with its coded data; false at the end marker.
+    fn segment(&mut self, source: &dyn Source, limits: &Limits) -> Result<bool> {
+        if self.segments.len() >= limits.parts {
             return Err(Error::limit(format!("more than {} segments", limits.parts))
                 .in_format(FORMAT)
-                .at_offset(at));
+                .at_offset(self.at));
         }
-        let begin = at;
-        let found = marker_at(source, &mut at)?;
+        let begin = self.at;
+        let found = marker_at(source, &mut self.at)?;
+        let at = self.at;
         if found == marker::EOI {
-            at = at.saturating_add(2);
-            break;
+            self.at = at.saturating_add(2);
+            return Ok(false);
         }
         let place = |e: Error| e.at_place(marker_name(found)).at_offset(begin);
         if matches!(found, 0x01 | 0xd0..=0xd8) {
             // Markers without a length that do not belong here.
-            notes.push(format!("a stray marker {} at byte {at}", marker_name(found)));
-            at = at.saturating_add(2);
-            continue;
+            self.notes.push(format!("a stray marker {} at byte {at}", marker_name(found)));
+            self.at = at.saturating_add(2);
+            return Ok(true);
         }
         let len = source.bytes_up_to(at.saturating_add(2), 2)?;
         let len = match *len {
@@ -168,13 +215,13 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Jpeg> {
         let mut next = end;
         match found {
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                if frame.is_some() {
+                if self.frame.is_some() {
                     return Err(place(malformed("a second frame header")));
                 }
-                frame = Some(frame_header(source, &segment).map_err(place)?);
+                self.frame = Some(frame_header(source, &segment).map_err(place)?);
             }
             marker::SOS => {
-                if frame.is_none() {
+                if self.frame.is_none() {
                     return Err(place(malformed("a scan before the frame header")));
                 }
                 next = scan_end(source, end)?.ok_or_else(|| {
@@ -184,22 +231,15 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Jpeg> {
             _ => {}
         }
         if !is_application(found) {
-            match coded.last_mut() {
+            match self.coded.last_mut() {
                 Some(last) if last.end == at => last.end = next,
-                _ => coded.push(at..next),
+                _ => self.coded.push(at..next),
             }
         }
-        segments.push(segment);
-        at = next;
+        self.segments.push(segment);
+        self.at = next;
+        Ok(true)
     }
-    let frame = frame.ok_or_else(|| malformed("there is no frame header"))?;
-    if !segments.iter().any(|s| s.marker == marker::SOS) {
-        return Err(malformed("there is no scan"));
-    }
-    if at < source.len() {
-        notes.push(format!("{} bytes after the end marker", source.len().saturating_sub(at)));
-    }
-    Ok(Jpeg { segments, frame, coded, end: at, notes })
 }
 
 /// A marker by its name.

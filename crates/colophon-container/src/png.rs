@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::ops::Range;
 
-use colophon_core::{Error, Limits, Patch, Result, Source};
+use colophon_core::{Error, ErrorKind, Limits, Patch, Result, Source};
 
 const FORMAT: &str = "png";
 /// The signature (clause 5.2).
@@ -90,12 +90,50 @@ pub struct Text {
 /// `Malformed` when it is no PNG file, a chunk announces more than there is, or `IHDR`, `IDAT` or `IEND` is missing;
 /// `Limit` for too many chunks.
 pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Png> {
+    let (file, damage) = survey(source, limits)?;
+    damage.map_or(Ok(file), Err)
+}
+
+/// [`walk`] for readers of marks: a file that is damaged behind its header gives the chunks before the damage, and what
+/// the damage is.
+///
+/// # Errors
+/// As [`walk`], for the header and for limits.
+pub fn survey(source: &dyn Source, limits: &Limits) -> Result<(Png, Option<Error>)> {
     let head = source.bytes_up_to(0, 8)?;
     if *head != SIGNATURE {
         return Err(malformed("no PNG signature").at_offset(0));
     }
-    let mut chunks = Vec::new();
-    let mut notes = Vec::new();
+    let (mut chunks, mut notes) = (Vec::new(), Vec::new());
+    let result = read_chunks(source, limits, &mut chunks, &mut notes);
+    if chunks.is_empty() {
+        result?;
+        return Err(malformed("there is no chunk"));
+    }
+    let header = header(source, &chunks)?;
+    let result = result.and_then(|()| {
+        let there = chunks.iter().any(|c| &c.id == b"IDAT");
+        if there { Ok(()) } else { Err(malformed("there is no IDAT chunk")) }
+    });
+    let damage = match result {
+        Err(e) if e.kind() == ErrorKind::Malformed => Some(e),
+        other => other.map(|()| None)?,
+    };
+    let at = chunks.last().map_or(8, |c| c.range.end);
+    let end = if damage.is_some() { source.len() } else { at };
+    if end < source.len() {
+        notes.push(format!("{} bytes after IEND", source.len().saturating_sub(end)));
+    }
+    Ok((Png { header, chunks, end, notes }, damage))
+}
+
+/// Chunks up to `IEND`.
+fn read_chunks(
+    source: &dyn Source,
+    limits: &Limits,
+    chunks: &mut Vec<Chunk>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
     let mut at = 8;
     loop {
         if chunks.len() >= limits.parts {
@@ -126,17 +164,9 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Png> {
         chunks.push(Chunk { id, range: at..end, data });
         at = end;
         if &id == b"IEND" {
-            break;
+            return Ok(());
         }
     }
-    let header = header(source, &chunks)?;
-    if !chunks.iter().any(|c| &c.id == b"IDAT") {
-        return Err(malformed("there is no IDAT chunk"));
-    }
-    if at < source.len() {
-        notes.push(format!("{} bytes after IEND", source.len().saturating_sub(at)));
-    }
-    Ok(Png { header, chunks, end: at, notes })
 }
 
 /// A chunk type as text.

@@ -3,7 +3,7 @@
 //! A file with metadata needs the extended header that says so; it is made where a simple file has none, and its flags
 //! follow what is there.
 
-use colophon_core::{Error, Limits, Patch, Result, Source};
+use colophon_core::{Error, ErrorKind, Limits, Patch, Result, Source};
 
 use crate::riff::{self, Change, Chunk, Id, Riff};
 
@@ -51,11 +51,24 @@ pub struct Webp {
 /// `Malformed` when it is no WebP file, a chunk announces more than there is, or the picture is missing; `Limit` for too
 /// many chunks.
 pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Webp> {
+    let (file, damage) = survey(source, limits)?;
+    damage.map_or(Ok(file), Err)
+}
+
+/// [`walk`] for readers of marks: a file whose picture is damaged gives its chunks, and what the damage is.
+///
+/// # Errors
+/// As [`walk`], for the chunks and for limits.
+pub fn survey(source: &dyn Source, limits: &Limits) -> Result<(Webp, Option<Error>)> {
     let riff = riff::walk(source, limits).map_err(|e| e.in_format(FORMAT))?;
     if &riff.form != b"WEBP" {
         return Err(malformed(format!("the form is {}, not WEBP", riff::name(riff.form))).at_offset(8));
     }
-    let picture = first_picture(source, &riff)?;
+    let (picture, damage) = match first_picture(source, &riff) {
+        Ok(picture) => (picture, None),
+        Err(e) if e.kind() == ErrorKind::Malformed => ((0, 0, false, false), Some(e)),
+        Err(e) => return Err(e),
+    };
     let (width, height, alpha, lossless) = picture;
     let mut webp = Webp { riff, width, height, flags: None, alpha, lossless };
     if let Some(first) = webp.riff.chunks.first().filter(|c| c.id == VP8X) {
@@ -71,7 +84,7 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Webp> {
         webp.height = u32::from_le_bytes([h0, h1, h2, 0]).saturating_add(1);
         webp.alpha = flags & flag::ALPHA != 0;
     }
-    Ok(webp)
+    Ok((webp, damage))
 }
 
 /// An extended header.

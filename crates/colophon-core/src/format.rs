@@ -195,6 +195,9 @@ pub struct Layout {
     pub properties: Properties,
     /// Things a reader should know: a repaired checksum, trailing bytes, a part that was not examined.
     pub notes: Vec<String>,
+    /// What is broken, for a file whose walk ended early: everything above is what was read before. Such files are
+    /// examined and never edited.
+    pub damage: Option<String>,
 }
 
 impl Layout {

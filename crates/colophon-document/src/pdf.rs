@@ -82,7 +82,7 @@ impl Format for Pdf {
                 "{signatures} digital signature(s): an update after them leaves what they cover unchanged"
             ));
         }
-        Ok(Layout { entries, media, properties, notes })
+        Ok(Layout { entries, media, properties, notes, ..Layout::default() })
     }
 
     fn edit(&self, source: &dyn Source, edits: &[Edit], limits: &Limits) -> Result<Patch> {

@@ -26,7 +26,7 @@ static INFO: FormatInfo = FormatInfo {
     slots: &[],
     signal: SignalSupport::Observe,
     carrier: Carrier::Sidecar("image/bmp"),
-    note: "verified only: there is no place for metadata; convert to PNG to mark",
+    note: "no place for metadata, and pixels are not written: a manifest beside the file only; convert to PNG to mark",
 };
 
 /// BMP.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use colophon_container::exif::{self, Exif};
-use colophon_core::{Entry, Limits, Slot};
+use colophon_core::{Entry, Error, Layout, Limits, Result, Slot};
 
 /// An Exif block inside a file.
 pub(crate) struct Block {
@@ -42,4 +42,20 @@ pub(crate) fn inside(range: &Range<u64>, at: u64, len: u64) -> Option<Range<u64>
 /// Width and height as shown under an orientation.
 pub(crate) fn shown(width: u32, height: u32, orientation: u8) -> (u32, u32) {
     if orientation >= 5 { (height, width) } else { (width, height) }
+}
+
+/// Ends the walk of a damaged file: with what was read before the damage, or with the damage itself where that is
+/// nothing.
+///
+/// # Errors
+/// The damage.
+pub(crate) fn damaged(layout: &mut Layout, damage: Option<Error>) -> Result<()> {
+    match damage {
+        Some(e) if layout.entries.is_empty() => Err(e),
+        Some(e) => {
+            layout.damage = Some(e.to_string());
+            Ok(())
+        }
+        None => Ok(()),
+    }
 }

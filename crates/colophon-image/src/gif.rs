@@ -8,7 +8,7 @@ use colophon_core::{
     Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
 
-use crate::observe;
+use crate::{entries, observe};
 
 mod decode;
 mod palette;
@@ -42,7 +42,7 @@ impl Format for Gif {
     }
 
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
-        let file = gif::walk(source, limits)?;
+        let (file, damage) = gif::survey(source, limits)?;
         let mut layout = Layout { notes: file.notes.clone(), ..Layout::default() };
         layout.media.extend(file.palette.clone());
         for block in &file.blocks {
@@ -83,6 +83,7 @@ impl Format for Gif {
             ..Properties::default()
         };
         layout.properties.other.insert("frames".to_owned(), file.images().count().to_string());
+        entries::damaged(&mut layout, damage)?;
         Ok(layout)
     }
 

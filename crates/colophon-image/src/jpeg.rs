@@ -43,7 +43,7 @@ impl Format for Jpeg {
     }
 
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
-        let file = jpeg::walk(source, limits)?;
+        let (file, damage) = jpeg::survey(source, limits)?;
         let mut layout = Layout { notes: file.notes.clone(), media: file.coded.clone(), ..Layout::default() };
         let mut orientation = None;
         for segment in &file.segments {
@@ -102,6 +102,7 @@ impl Format for Jpeg {
             .notes
             .extend(preview::list(&file, source, limits)?.iter().map(|p| format!("there is a preview: {p}")));
         layout.properties = properties(&file, orientation.unwrap_or(1));
+        entries::damaged(&mut layout, damage)?;
         Ok(layout)
     }
 

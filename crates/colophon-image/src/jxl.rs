@@ -72,7 +72,7 @@ impl Format for Jxl {
                         let skip = if &node.kind == b"jxlp" { 4 } else { 0 };
                         layout.properties = properties(source, node.body.start + skip..node.body.end)?;
                     }
-                    layout.media.push(node.range.clone());
+                    layout.media.push(node.body.clone());
                     continue;
                 }
                 b"xml " if is_packet(&body()?) => (Slot::Xmp, "xmp", "box xml", body()?),
@@ -133,10 +133,15 @@ impl Format for Jxl {
                         (None, None) => {
                             let mut head = [&SIGNATURE[..], &FILE_TYPE].concat();
                             head.extend(made);
-                            // A box of 64-bit length holds any codestream.
-                            head.extend([0, 0, 0, 1]);
-                            head.extend(b"jxlc");
-                            head.extend(source.len().saturating_add(16).to_be_bytes());
+                            // libjxl 0.7 takes a box of 64-bit length for a truncated one: only where it must be.
+                            if let Ok(short) = u32::try_from(source.len().saturating_add(8)) {
+                                head.extend(short.to_be_bytes());
+                                head.extend(b"jxlc");
+                            } else {
+                                head.extend([0, 0, 0, 1]);
+                                head.extend(b"jxlc");
+                                head.extend(source.len().saturating_add(16).to_be_bytes());
+                            }
                             patch.insert(0, head);
                         }
                     }

@@ -14,8 +14,9 @@ use colophon_label::written;
 use crate::label::place;
 use crate::raster::Raster;
 
-/// Shortest side in pixels that a picture is brought to: a label of 5 % then has letters of 40 pixels.
-const WORKING_SIDE: f32 = 800.0;
+/// Shortest side in pixels that a picture is brought to: a label of 5 % then has letters of 32 pixels,
+/// which Tesseract reads better than larger ones.
+const WORKING_SIDE: f32 = 640.0;
 /// How far a small picture is enlarged.
 const MOST_ENLARGED: f32 = 3.0;
 /// Most seconds of one run.
@@ -24,6 +25,17 @@ const SECONDS: u64 = 60;
 const PAUSE: Duration = Duration::from_millis(10);
 /// Most bytes of an answer.
 const ANSWER: u64 = 4 << 20;
+/// Where labels stand, as shares of the sides: left, top, right, bottom. A few letters in a corner of a busy picture are
+/// missed when the whole picture is laid out at once, and read when the corner is looked at by itself.
+const WINDOWS: [[f32; 4]; 7] = [
+    [0.0, 0.0, 1.0, 1.0],
+    [0.62, 0.84, 1.0, 1.0],
+    [0.0, 0.84, 0.38, 1.0],
+    [0.62, 0.0, 1.0, 0.16],
+    [0.0, 0.0, 0.38, 0.16],
+    [0.2, 0.84, 0.8, 1.0],
+    [0.2, 0.0, 0.8, 0.16],
+];
 /// Least confidence of a word in percent.
 const LEAST: f32 = 30.0;
 
@@ -47,13 +59,14 @@ pub(crate) fn look(tool: &Path, raster: &Raster, luma: &[u8], limits: &Limits) -
     };
     let short = raster.width.min(raster.height).max(1) as f32;
     let scale = (WORKING_SIDE / short).min(MOST_ENLARGED);
-    for inverted in [false, true] {
-        let (bytes, width, height) = picture(raster, luma, scale, inverted);
+    for (window, inverted) in WINDOWS.iter().map(|w| (w, false)).chain([(&WINDOWS[0], true)]) {
+        let part = Part::of(window, raster);
+        let (bytes, width, height) = part.picture(raster, luma, scale, inverted);
         if u64::from(width) * u64::from(height) > limits.pixels {
             return not_checked(Why::Limit);
         }
         let Some(answer) = run(tool, &bytes, limits) else { return not_checked(Why::MissingTool) };
-        let lines = lines(&answer, scale);
+        let lines = lines(&answer, scale, (part.left as f32, part.top as f32));
         if let Some(found) = label(&lines) {
             let ink = ink_height(raster, luma, &found);
             let position = place(
@@ -78,36 +91,80 @@ pub(crate) fn look(tool: &Path, raster: &Raster, luma: &[u8], limits: &Limits) -
     not_checked(Why::Unclear)
 }
 
-/// The brightness at another scale, as a PGM file.
-fn picture(raster: &Raster, luma: &[u8], scale: f32, inverted: bool) -> (Vec<u8>, u32, u32) {
-    let side = |v: u32| ((v as f32 * scale).round() as u32).max(1);
-    let (width, height) = (side(raster.width), side(raster.height));
-    let mut out = format!("P5 {width} {height} 255\n").into_bytes();
-    let step = 1.0 / scale;
-    let spans = |cells: u32, len: u32| -> Vec<(usize, usize)> {
-        (0..cells)
-            .map(|i| {
-                let from = (i as f32 * step) as usize;
-                let to = (((i + 1) as f32 * step) as usize).max(from + 1).min(len as usize);
-                (from.min(len as usize - 1), to)
-            })
-            .collect()
-    };
-    let (columns, rows) = (spans(width, raster.width), spans(height, raster.height));
-    let pitch = raster.width as usize;
-    for (top, bottom) in rows {
-        for (left, right) in &columns {
-            let (mut sum, mut n) = (0_u32, 0_u32);
-            for y in top..bottom {
-                let line = luma.get(y * pitch + left..y * pitch + right).unwrap_or_default();
-                sum += line.iter().map(|v| u32::from(*v)).sum::<u32>();
-                n += line.len() as u32;
-            }
-            let v = (sum / n.max(1)) as u8;
-            out.push(if inverted { 255 - v } else { v });
-        }
+/// A part of a picture in pixels.
+struct Part {
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Part {
+    fn of(&[left, top, right, bottom]: &[f32; 4], raster: &Raster) -> Self {
+        let at = |share: f32, all: u32| ((share * all as f32) as u32).min(all.saturating_sub(1));
+        let (x, y) = (at(left, raster.width), at(top, raster.height));
+        let span = |from: u32, to: f32, all: u32| ((to * all as f32) as u32).min(all).max(from + 1) - from;
+        Self { left: x, top: y, width: span(x, right, raster.width), height: span(y, bottom, raster.height) }
     }
-    (out, width, height)
+
+    /// Its brightness at another scale, as a PGM file: means of what a pixel covers, or values between neighbours.
+    fn picture(&self, raster: &Raster, luma: &[u8], scale: f32, inverted: bool) -> (Vec<u8>, u32, u32) {
+        let side = |v: u32| ((v as f32 * scale).round() as u32).max(1);
+        let (width, height) = (side(self.width), side(self.height));
+        let mut out = format!("P5 {width} {height} 255\n").into_bytes();
+        let step = 1.0 / scale;
+        let pitch = raster.width as usize;
+        let row = |y: u32| {
+            let from = (self.top + y) as usize * pitch + self.left as usize;
+            luma.get(from..from + self.width as usize).unwrap_or_default()
+        };
+        let spans = |cells: u32, len: u32| -> Vec<(u32, u32)> {
+            (0..cells)
+                .map(|i| {
+                    let from = ((i as f32 * step) as u32).min(len - 1);
+                    (from, (((i + 1) as f32 * step) as u32).clamp(from + 1, len))
+                })
+                .collect()
+        };
+        let between = |cells: u32, len: u32| -> Vec<(usize, usize, f32)> {
+            (0..cells)
+                .map(|i| {
+                    let at = ((i as f32 + 0.5) * step - 0.5).clamp(0.0, (len - 1) as f32);
+                    (at as usize, (at as usize + 1).min(len as usize - 1), at.fract())
+                })
+                .collect()
+        };
+        let mut push = |v: u8| out.push(if inverted { 255 - v } else { v });
+        if scale > 1.0 {
+            let columns = between(width, self.width);
+            for (above, below, down) in between(height, self.height) {
+                let (above, below) = (row(above as u32), row(below as u32));
+                let of = |row: &[u8], x: usize| row.get(x).map_or(0.0, |v| f32::from(*v));
+                for (left, right, across) in &columns {
+                    let mix = |row: &[u8]| {
+                        let (l, r) = (of(row, *left), of(row, *right));
+                        l + (r - l) * across
+                    };
+                    let (a, b) = (mix(above), mix(below));
+                    push((a + (b - a) * down).round() as u8);
+                }
+            }
+        } else {
+            let columns = spans(width, self.width);
+            for (top, bottom) in spans(height, self.height) {
+                for (left, right) in &columns {
+                    let (mut sum, mut n) = (0_u32, 0_u32);
+                    for y in top..bottom {
+                        let line = row(y).get(*left as usize..*right as usize).unwrap_or_default();
+                        sum += line.iter().map(|v| u32::from(*v)).sum::<u32>();
+                        n += line.len() as u32;
+                    }
+                    push((sum / n.max(1)) as u8);
+                }
+            }
+        }
+        (out, width, height)
+    }
 }
 
 /// The program's table of words; `None` when it cannot be started, fails, or takes too long.
@@ -146,9 +203,23 @@ fn run(tool: &Path, picture: &[u8], limits: &Limits) -> Option<String> {
     })
 }
 
+/// A word with the capitals AI as people see them: the reader takes the second letter for a small l, a one or a bar.
+fn capitals(word: &str) -> String {
+    let mut rest = word.chars();
+    let (first, second) = (rest.next(), rest.next());
+    let rest = rest.as_str();
+    let ends = !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let joined = ["GENERATED", "MODIFIED"].iter().any(|w| rest.starts_with(w));
+    match (first, second) {
+        (Some('A'), Some('l' | '1' | '|' | 'I')) if joined => format!("AI {rest}"),
+        (Some('A'), Some('l' | '1' | '|')) if ends => format!("AI{rest}"),
+        _ => word.to_owned(),
+    }
+}
+
 /// The words of a table (level, page, block, paragraph, line, word, left, top, width, height, confidence, text), by
 /// line.
-fn lines(table: &str, scale: f32) -> Vec<Line> {
+fn lines(table: &str, scale: f32, origin: (f32, f32)) -> Vec<Line> {
     let mut out: Vec<(Vec<&str>, Line)> = Vec::new();
     for row in table.lines().skip(1) {
         let cells: Vec<&str> = row.split('\t').collect();
@@ -161,9 +232,9 @@ fn lines(table: &str, scale: f32) -> Vec<Line> {
         if level != "5" || text.trim().is_empty() || !sure {
             continue;
         }
-        let (left, top) = (number(left), number(top));
+        let (left, top) = (origin.0 + number(left), origin.1 + number(top));
         let word = Line {
-            text: text.trim().to_owned(),
+            text: capitals(text.trim()),
             left,
             top,
             right: left + number(width),
@@ -259,12 +330,29 @@ mod tests {
 
     #[test]
     fn gb45438_5_2_a_line_with_both_elements_is_a_label() {
-        let lines = lines(TABLE, 2.0);
+        let lines = lines(TABLE, 2.0, (0.0, 0.0));
         assert_eq!(lines.len(), 2);
         let found = label(&lines).unwrap();
         assert_eq!(found.text, "AI生成");
         assert_eq!((found.left, found.top, found.bottom), (300.0, 249.0, 266.0));
         assert_eq!(label(&lines[1..]), None);
+    }
+
+    #[test]
+    fn a_small_l_after_a_capital_a_is_read_as_people_read_it() {
+        for (read, seen) in [
+            ("Al", "AI"),
+            ("A1", "AI"),
+            ("Al生成", "AI生成"),
+            ("AlGENERATED", "AI GENERATED"),
+            ("AIGENERATED", "AI GENERATED"),
+            ("Also", "Also"),
+            ("Alte", "Alte"),
+            ("A", "A"),
+            ("生成", "生成"),
+        ] {
+            assert_eq!(capitals(read), seen);
+        }
     }
 
     #[test]

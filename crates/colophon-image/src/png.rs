@@ -46,7 +46,7 @@ impl Format for Png {
     }
 
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
-        let file = png::walk(source, limits)?;
+        let (file, damage) = png::survey(source, limits)?;
         let mut layout = Layout { notes: file.notes.clone(), ..Layout::default() };
         let mut orientation = 1;
         for chunk in &file.chunks {
@@ -79,6 +79,7 @@ impl Format for Png {
         if let Some(frames) = frames(source, &file)? {
             layout.properties.other.insert("frames".to_owned(), frames.to_string());
         }
+        entries::damaged(&mut layout, damage)?;
         Ok(layout)
     }
 
@@ -124,7 +125,8 @@ impl Format for Png {
             return Err(Error::unsupported(
                 ID,
                 "the picture is animated; labels and watermarks are written into still pictures only",
-            ));
+            )
+            .at_place("acTL"));
         }
         if ops.is_empty() {
             Patch::new().apply(source, out)?;

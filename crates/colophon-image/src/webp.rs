@@ -49,7 +49,7 @@ impl Format for Webp {
     }
 
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
-        let file = webp::walk(source, limits)?;
+        let (file, damage) = webp::survey(source, limits)?;
         let mut layout = Layout { notes: file.riff.notes.clone(), ..Layout::default() };
         let mut orientation = 1;
         for chunk in &file.riff.chunks {
@@ -94,6 +94,7 @@ impl Format for Webp {
         if frames > 0 {
             layout.properties.other.insert("frames".to_owned(), frames.to_string());
         }
+        entries::damaged(&mut layout, damage)?;
         Ok(layout)
     }
 

@@ -120,7 +120,7 @@ pub fn plan(
         ));
     }
     if plan.label.is_some() && !format.signal.takes_label() {
-        let why = format!("a label cannot be placed into {}", format.name);
+        let why = format!("a label cannot be placed into {} ({})", format.name, format.note);
         if let Some(p) = required {
             breach(&mut plan, over, "no-label", format!("{why}, and profile {} requires one", p.id))?;
         } else {

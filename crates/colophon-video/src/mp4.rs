@@ -130,6 +130,7 @@ impl Format for Bmff {
             media: file.boxes.of(*b"mdat").map(|n| n.range.clone()).collect(),
             notes: file.boxes.notes.clone(),
             properties: Properties { duration_s: file.movie.duration_s, ..Properties::default() },
+            ..Layout::default()
         };
         let picture = file.picture().ok_or_else(|| {
             Error::malformed(self.info.id, "there is no video track: no picture to be marked")

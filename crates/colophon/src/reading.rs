@@ -167,7 +167,12 @@ impl Opened {
             findings,
             verdicts: Vec::new(),
             limits: Report::LIMITS.to_owned(),
-            notes: self.layout.notes.iter().map(|n| Note::new("container", n.as_str())).collect(),
+            notes: {
+                let damage = self.layout.damage.iter();
+                let damage = damage.map(|d| Note::new("damaged", format!("the file is damaged: {d}")));
+                let notes = self.layout.notes.iter().map(|n| Note::new("container", n.as_str()));
+                damage.chain(notes).collect()
+            },
         })
     }
 
