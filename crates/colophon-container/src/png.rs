@@ -419,7 +419,7 @@ mod tests {
         let bomb = [b"AIGC\0\0".as_slice(), &deflated(&vec![b' '; 1 << 20])].concat();
         let limits = Limits { metadata_bytes: 1 << 16, ..Limits::default() };
         let e = texts(&file(&[(b"zTXt", &bomb)]), &limits).unwrap_err();
-        assert_eq!(e.kind(), colophon_core::ErrorKind::Limit);
+        assert_eq!(e.kind(), ErrorKind::Limit);
     }
 
     #[test]
