@@ -69,6 +69,7 @@ impl Format for Avi {
             media: file.media(),
             notes: file.notes.clone(),
             properties,
+            ..Layout::default()
         })
     }
 

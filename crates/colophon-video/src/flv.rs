@@ -82,6 +82,7 @@ impl Format for Flv {
             media: file.media(),
             notes: file.notes.clone(),
             properties,
+            ..Layout::default()
         })
     }
 

@@ -82,6 +82,7 @@ impl Format for Matroska {
             media: file.media(),
             notes: file.notes.clone(),
             properties: properties(self.info.id, &facts)?,
+            ..Layout::default()
         })
     }
 
