@@ -44,7 +44,7 @@ fn nothing(queries: &[Query<'_>], why: Why) -> Vec<Observation> {
         Query::Label(_) => {
             Observation::Label { state: State::NotChecked, why: Some(why), evidence: None, confidence: None }
         }
-        Query::Watermark(_) => inaudible::not_checked(why),
+        Query::Watermark(_) | Query::OwnWatermark(_) => inaudible::not_checked(why),
         _ => Observation::Unsupported,
     };
     queries.iter().map(answer).collect()
@@ -57,9 +57,20 @@ enum Ear<'q> {
     /// Listens for labels.
     Label(Option<&'q LabelRecord>),
     /// Listens for a watermark.
-    Watermark { public: bool, detector: Option<Box<Detector>> },
+    Watermark { secret: Option<&'q [u8]>, own: bool, detector: Option<Box<Detector>> },
     /// Something that sound does not have.
     None,
+}
+
+impl Ear<'_> {
+    /// Whether more sound cannot change the answer.
+    fn satisfied(&self) -> bool {
+        match self {
+            Self::Done(_) | Self::None => true,
+            Self::Label(_) => false,
+            Self::Watermark { own, detector, .. } => *own && detector.as_ref().is_some_and(|d| d.certain()),
+        }
+    }
 }
 
 fn answers(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<Observation>> {
@@ -73,7 +84,8 @@ fn answers(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<O
                     None => Ear::Label(record),
                 }
             }
-            Query::Watermark(secret) => Ear::Watermark { public: secret.is_none(), detector: None },
+            Query::Watermark(secret) => Ear::Watermark { secret: *secret, own: false, detector: None },
+            Query::OwnWatermark(secret) => Ear::Watermark { secret: *secret, own: true, detector: None },
             _ => Ear::None,
         });
     }
@@ -86,8 +98,8 @@ fn answers(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<O
         let mut first = true;
         while sound.next_f32(&mut samples)? {
             if std::mem::take(&mut first) {
-                for (ear, query) in ears.iter_mut().zip(queries) {
-                    if let (Ear::Watermark { detector, .. }, Query::Watermark(secret)) = (ear, query) {
+                for ear in &mut ears {
+                    if let Ear::Watermark { secret, detector, .. } = ear {
                         *detector = inaudible::detector(*secret, sound.rate(), sound.channels(), seconds)?
                             .map(Box::new);
                     }
@@ -102,6 +114,9 @@ fn answers(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<O
                     d.push(&samples);
                 }
             }
+            if ears.iter().all(Ear::satisfied) {
+                break;
+            }
         }
         hits = listener.map(Listener::finish).unwrap_or_default();
     }
@@ -115,7 +130,9 @@ fn answers(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<O
             };
             heard(state, record, &hits)
         }
-        Ear::Watermark { public, detector } => inaudible::answer(detector.map(|d| *d), public),
+        Ear::Watermark { secret, detector, .. } => {
+            inaudible::answer(detector.map(|d| *d), secret.is_none())
+        }
         Ear::None => Observation::Unsupported,
     };
     Ok(ears.into_iter().map(answer).collect())

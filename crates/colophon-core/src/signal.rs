@@ -74,6 +74,8 @@ pub enum Query<'a> {
     Label(Option<&'a LabelRecord>),
     /// Is there a watermark under this secret (`None`: the public schedule)?
     Watermark(Option<&'a [u8]>),
+    /// The same about a mark that was written just now, all over the content: the reader stops once it is certain.
+    OwnWatermark(Option<&'a [u8]>),
 }
 
 /// The answer to a [`Query`].

@@ -27,7 +27,7 @@ pub(crate) fn observe(
     let reads = cx.tools.tesseract.is_some();
     let asks = |q: &Query<'_>| match q {
         Query::Label(None) => reads,
-        Query::Label(Some(_)) | Query::Watermark(_) => true,
+        Query::Label(Some(_)) | Query::Watermark(_) | Query::OwnWatermark(_) => true,
         _ => false,
     };
     if !queries.iter().any(asks) {
@@ -54,7 +54,7 @@ pub(crate) fn observe(
                 let luma = luma.get_or_insert_with(|| raster.luma());
                 Ok(ocr::look(tool, &raster, luma, cx.limits))
             }
-            Query::Watermark(secret) => mark(id, &raster, *secret),
+            Query::Watermark(secret) | Query::OwnWatermark(secret) => mark(id, &raster, *secret),
             other => Ok(unanswered(other, Why::NoRecord)),
         })
         .collect()
@@ -66,7 +66,7 @@ pub(crate) fn unanswered(query: &Query<'_>, why: Why) -> Observation {
         Query::Label(_) => {
             Observation::Label { state: State::NotChecked, why: Some(why), evidence: None, confidence: None }
         }
-        Query::Watermark(_) => Observation::Watermark {
+        Query::Watermark(_) | Query::OwnWatermark(_) => Observation::Watermark {
             state: State::NotChecked,
             why: Some(why),
             evidence: None,

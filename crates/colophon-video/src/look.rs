@@ -63,7 +63,7 @@ pub(crate) fn observe(
                 })),
             },
             Query::Label(None) => Ok(unanswered(Why::NoRecord)),
-            Query::Watermark(_) => Ok(Observation::Watermark {
+            Query::Watermark(_) | Query::OwnWatermark(_) => Ok(Observation::Watermark {
                 state: State::NotChecked,
                 why: Some(Why::FormatNotExamined),
                 evidence: None,

@@ -204,7 +204,9 @@ impl Opened {
             (Depth::Written { label, .. }, Query::Label(_)) => label,
             _ => true,
         };
-        let answers = if depth == Depth::Container { Vec::new() } else { self.answers(marks, &cx, &wanted) };
+        let own = matches!(depth, Depth::Written { .. });
+        let answers =
+            if depth == Depth::Container { Vec::new() } else { self.answers(marks, &cx, own, &wanted) };
         let mut findings = Vec::new();
         for (mark, range) in answered(marks, &cx) {
             match mark.info().stage {
@@ -222,15 +224,16 @@ impl Opened {
         findings
     }
 
-    /// One decode answers the wanted questions of all marks, in their order.
+    /// One decode answers the wanted questions of all marks, in their order. `own`: watermarks are ours, just written.
     fn answers(
         &self,
         marks: &[&'static dyn Mark],
         cx: &ReadCx<'_>,
+        own: bool,
         wanted: &dyn Fn(&Query<'_>) -> bool,
     ) -> Vec<Observation> {
         let all: Vec<Query<'_>> = marks.iter().flat_map(|m| m.queries(cx)).collect();
-        let asked: Vec<Query<'_>> = all.iter().filter(|q| wanted(q)).cloned().collect();
+                let asked: Vec<Query<'_>> = all.iter().filter(|q| wanted(q)).map(|q| if own { own_mark(q) } else { q.clone() }).collect();
         if all.is_empty() || self.format.info().signal == SignalSupport::None {
             return all.iter().map(|_| Observation::Unsupported).collect();
         }
@@ -245,6 +248,14 @@ impl Opened {
         let next = |q: &Query<'_>| if wanted(q) { answers.next() } else { None };
         let answered: Vec<Option<Observation>> = all.iter().map(next).collect();
         all.iter().zip(answered).map(|(q, a)| a.unwrap_or_else(|| unanswered(q, Why::NotAsked))).collect()
+    }
+}
+
+/// The question about a mark that we wrote ourselves.
+fn own_mark<'a>(query: &Query<'a>) -> Query<'a> {
+    match query {
+        Query::Watermark(key) => Query::OwnWatermark(*key),
+        other => other.clone(),
     }
 }
 
@@ -273,7 +284,7 @@ fn why(e: &Error) -> Why {
 fn unanswered(query: &Query<'_>, why: Why) -> Observation {
     let (state, why) = (State::NotChecked, Some(why));
     match query {
-        Query::Watermark(_) => Observation::Watermark { state, why, evidence: None, confidence: None },
+        Query::Watermark(_) | Query::OwnWatermark(_) => Observation::Watermark { state, why, evidence: None, confidence: None },
         _ => Observation::Label { state, why, evidence: None, confidence: None },
     }
 }

@@ -1,4 +1,4 @@
-//! `yardstick IN OUT`: decodes a JPEG, PNG or WAV file and encodes it again, with the libraries and settings that
+//! `yardstick IN OUT`: decodes a JPEG, PNG, WAV or FLAC file and encodes it again, with the libraries and settings that
 //! marking uses, and does nothing else.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stderr)]
@@ -7,6 +7,13 @@ use std::error::Error;
 use std::io::Cursor;
 use std::path::Path;
 use std::process::ExitCode;
+
+use flacenc::component::BitRepr;
+use flacenc::error::Verify;
+use symphonia::core::codecs::audio::AudioDecoderOptions;
+use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::default::formats::FlacReader;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -29,7 +36,8 @@ fn recode(input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
         Some("jpg") => jpeg(&bytes)?,
         Some("png") => png(&bytes)?,
         Some("wav") => wav(&bytes)?,
-        _ => return Err("a .jpg, .png or .wav file".into()),
+        Some("flac") => flac(bytes)?,
+        _ => return Err("a .jpg, .png, .wav or .flac file".into()),
     };
     Ok(std::fs::write(output, out)?)
 }
@@ -69,4 +77,30 @@ fn wav(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     }
     writer.finalize()?;
     Ok(out.into_inner())
+}
+
+fn flac(bytes: Vec<u8>) -> Result<Vec<u8>, Box<dyn Error>> {
+    let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
+    let mut reader = FlacReader::try_new(stream, FormatOptions::default())?;
+    let track = reader.default_track(TrackType::Audio).ok_or("no sound")?;
+    let params = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or("no sound")?;
+    let rate = params.sample_rate.ok_or("no rate")?;
+    let bits = params.bits_per_sample.ok_or("no depth")?;
+    let mut codec = symphonia::default::get_codecs().make_audio_decoder(params, &AudioDecoderOptions::default())?;
+    let (mut wide, mut samples, mut channels) = (Vec::new(), Vec::new(), 0);
+    while let Some(packet) = reader.next_packet()? {
+        let buffer = codec.decode(&packet)?;
+        channels = buffer.num_planes();
+        buffer.copy_to_vec_interleaved::<i32>(&mut wide);
+        samples.extend(wide.iter().map(|s| s >> (32 - bits)));
+    }
+    let mut config = flacenc::config::Encoder::default();
+    config.subframe_coding.use_fixed = false;
+    config.subframe_coding.qlpc.lpc_order = 8;
+    let config = config.into_verified().map_err(|(_, e)| e.to_string())?;
+    let source = flacenc::source::MemSource::from_samples(&samples, channels, bits as usize, rate as usize);
+    let stream = flacenc::encode_with_fixed_block_size(&config, source, 4096).map_err(|e| format!("{e:?}"))?;
+    let mut sink = flacenc::bitsink::ByteSink::new();
+    stream.write(&mut sink).map_err(|e| format!("{e:?}"))?;
+    Ok(sink.as_slice().to_vec())
 }

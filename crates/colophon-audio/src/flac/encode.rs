@@ -56,6 +56,7 @@ pub(super) fn encode(
     let info = stream.info;
     let mut encoder = Encoder::new(info)?;
     let full = f64::from(info.bits - 1).exp2();
+    let part = full.recip();
     let mut original = Context::new(usize::from(info.bits), usize::from(info.channels));
     let shift = info.bits_below();
     let inserts = pass.inserts();
@@ -66,7 +67,7 @@ pub(super) fn encode(
         original.fill_interleaved(&samples).map_err(failed)?;
         // Up to 24 bits, which is what the encoder takes, a float holds every sample exactly.
         floats.clear();
-        floats.extend(samples.iter().map(|s| (f64::from(*s) / full) as f32));
+        floats.extend(samples.iter().map(|s| (f64::from(*s) * part) as f32));
         pass.push(&floats, &mut ready);
         encoder.push(&quantised(&ready, full))?;
         ready.clear();
@@ -90,7 +91,12 @@ fn added(inserts: &[(u64, u64)], place: u64) -> u64 {
 }
 
 fn quantised(samples: &[f32], full: f64) -> Vec<i32> {
-    samples.iter().map(|s| (f64::from(*s) * full).round().clamp(-full, full - 1.0) as i32).collect()
+    // Half away from zero; the cast cuts off the fraction. `round` would be a call per sample.
+    let level = |s: &f32| {
+        let level = f64::from(*s) * full;
+        (level + 0.5_f64.copysign(level)).clamp(-full, full - 1.0) as i32
+    };
+    samples.iter().map(level).collect()
 }
 
 trait Depth {

@@ -118,6 +118,11 @@ impl Reader {
         }
     }
 
+    /// Whether a payload has been accepted.
+    pub(super) fn certain(&self) -> bool {
+        !self.segments.is_empty()
+    }
+
     /// Ends the sound and says what was found.
     pub(super) fn finish(mut self) -> Detection {
         self.converted.clear();

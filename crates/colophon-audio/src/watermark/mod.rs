@@ -528,6 +528,12 @@ impl Detector {
         }
     }
 
+    /// Whether a payload has been accepted already, with the bound of the whole sound. Its segments are known only as far
+    /// as the sound was heard.
+    pub fn certain(&self) -> bool {
+        self.reader.certain()
+    }
+
     /// Ends the sound and says what was found.
     pub fn finish(self) -> Detection {
         self.reader.finish()

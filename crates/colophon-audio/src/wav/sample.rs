@@ -124,11 +124,24 @@ impl SampleFormat {
     /// `Unsupported` for codecs.
     pub(super) fn encode(&self, samples: &[f32], out: &mut Vec<u8>) -> Result<()> {
         out.reserve(samples.len().saturating_mul(usize::from(self.align / self.channels)));
-        let mut put = |bytes: &[u8]| out.extend_from_slice(bytes);
         // Integers fill the valid bits from the top; what is below stays zero.
         let full = f64::from(self.valid_bits.saturating_sub(1)).exp2();
-        let integer =
-            |s: f32, shift: u16| ((f64::from(s) * full).round().clamp(-full, full - 1.0) as i64) << shift;
+        let integer = |s: f32, shift: u16| {
+            let level = f64::from(s) * full;
+            // Half away from zero; the cast cuts off the fraction. `round` would be a call per sample.
+            ((level + 0.5_f64.copysign(level)).clamp(-full, full - 1.0) as i64) << shift
+        };
+        if self.coding == Coding::Signed(2) {
+            let shift = 16 - self.valid_bits;
+            let start = out.len();
+            out.resize(start + 2 * samples.len(), 0);
+            let to = out.get_mut(start..).unwrap_or_default().chunks_exact_mut(2);
+            for (to, s) in to.zip(samples) {
+                to.copy_from_slice(&(integer(*s, shift) as i16).to_le_bytes());
+            }
+            return Ok(());
+        }
+        let mut put = |bytes: &[u8]| out.extend_from_slice(bytes);
         for s in samples {
             match self.coding {
                 Coding::Unsigned8 => put(&[(integer(*s, 8 - self.valid_bits) + 128) as u8]),
@@ -204,6 +217,10 @@ impl Sound for Reader<'_> {
         out.clear();
         match self.format.coding {
             Coding::Unsigned8 => out.extend(bytes.iter().map(|b| (f32::from(*b) - 128.0) / 128.0)),
+            Coding::Signed(2) => {
+                let pairs = bytes.chunks_exact(2).filter_map(<[u8]>::first_chunk);
+                out.extend(pairs.map(|c| f32::from(i16::from_le_bytes(*c)) / 32_768.0));
+            }
             Coding::Signed(width) => out.extend(bytes.chunks_exact(usize::from(width)).map(|c| {
                 // Into the upper bytes of 32 bits: the sign comes along.
                 let mut wide = [0; 4];
