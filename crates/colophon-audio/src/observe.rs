@@ -130,9 +130,7 @@ fn answers(queries: &[Query<'_>], seconds: f64, open: &Open<'_>) -> Result<Vec<O
             };
             heard(state, record, &hits)
         }
-        Ear::Watermark { secret, detector, .. } => {
-            inaudible::answer(detector.map(|d| *d), secret.is_none())
-        }
+        Ear::Watermark { secret, detector, .. } => inaudible::answer(detector.map(|d| *d), secret.is_none()),
         Ear::None => Observation::Unsupported,
     };
     Ok(ears.into_iter().map(answer).collect())

@@ -157,7 +157,12 @@ impl Format for Jpeg {
         observe::observe(ID, queries, cx, || {
             let file = jpeg::walk(source, cx.limits)?;
             let orientation = orientation(source, &file, cx.limits)?;
-            Ok(decode::decode(source, &file, cx.limits)?.0.shown(orientation))
+            let raster = if observe::brightness_suffices(queries) {
+                decode::brightness(source, &file, cx.limits)?
+            } else {
+                decode::decode(source, &file, cx.limits)?.0
+            };
+            Ok(raster.shown(orientation))
         })
     }
 }

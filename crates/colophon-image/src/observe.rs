@@ -60,6 +60,12 @@ pub(crate) fn observe(
         .collect()
 }
 
+/// Whether the queries are those of reading back what was just written: a label by its record, a watermark known to be
+/// ours. Neither looks at colours.
+pub(crate) fn brightness_suffices(queries: &[Query<'_>]) -> bool {
+    queries.iter().all(|q| matches!(q, Query::Label(Some(_)) | Query::OwnWatermark(_)))
+}
+
 /// A query without an answer, with the reason.
 pub(crate) fn unanswered(query: &Query<'_>, why: Why) -> Observation {
     match query {

@@ -233,7 +233,8 @@ impl Opened {
         wanted: &dyn Fn(&Query<'_>) -> bool,
     ) -> Vec<Observation> {
         let all: Vec<Query<'_>> = marks.iter().flat_map(|m| m.queries(cx)).collect();
-                let asked: Vec<Query<'_>> = all.iter().filter(|q| wanted(q)).map(|q| if own { own_mark(q) } else { q.clone() }).collect();
+        let asked: Vec<Query<'_>> =
+            all.iter().filter(|q| wanted(q)).map(|q| if own { own_mark(q) } else { q.clone() }).collect();
         if all.is_empty() || self.format.info().signal == SignalSupport::None {
             return all.iter().map(|_| Observation::Unsupported).collect();
         }
@@ -284,7 +285,9 @@ fn why(e: &Error) -> Why {
 fn unanswered(query: &Query<'_>, why: Why) -> Observation {
     let (state, why) = (State::NotChecked, Some(why));
     match query {
-        Query::Watermark(_) | Query::OwnWatermark(_) => Observation::Watermark { state, why, evidence: None, confidence: None },
+        Query::Watermark(_) | Query::OwnWatermark(_) => {
+            Observation::Watermark { state, why, evidence: None, confidence: None }
+        }
         _ => Observation::Label { state, why, evidence: None, confidence: None },
     }
 }

@@ -86,7 +86,8 @@ fn flac(bytes: Vec<u8>) -> Result<Vec<u8>, Box<dyn Error>> {
     let params = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or("no sound")?;
     let rate = params.sample_rate.ok_or("no rate")?;
     let bits = params.bits_per_sample.ok_or("no depth")?;
-    let mut codec = symphonia::default::get_codecs().make_audio_decoder(params, &AudioDecoderOptions::default())?;
+    let mut codec =
+        symphonia::default::get_codecs().make_audio_decoder(params, &AudioDecoderOptions::default())?;
     let (mut wide, mut samples, mut channels) = (Vec::new(), Vec::new(), 0);
     while let Some(packet) = reader.next_packet()? {
         let buffer = codec.decode(&packet)?;
@@ -99,7 +100,8 @@ fn flac(bytes: Vec<u8>) -> Result<Vec<u8>, Box<dyn Error>> {
     config.subframe_coding.qlpc.lpc_order = 8;
     let config = config.into_verified().map_err(|(_, e)| e.to_string())?;
     let source = flacenc::source::MemSource::from_samples(&samples, channels, bits as usize, rate as usize);
-    let stream = flacenc::encode_with_fixed_block_size(&config, source, 4096).map_err(|e| format!("{e:?}"))?;
+    let stream =
+        flacenc::encode_with_fixed_block_size(&config, source, 4096).map_err(|e| format!("{e:?}"))?;
     let mut sink = flacenc::bitsink::ByteSink::new();
     stream.write(&mut sink).map_err(|e| format!("{e:?}"))?;
     Ok(sink.as_slice().to_vec())

@@ -325,3 +325,24 @@ proptest! {
         let _ = FORMAT.observe(&file, &[Query::Label(None)], &RenderCx { limits: &limits, tools: &tools });
     }
 }
+
+#[test]
+fn our_own_mark_is_read_no_further_than_it_takes_to_be_certain() {
+    let file = rich_wav(&fmt(1, 1, 16_000, 16), 60.0);
+    let (out, _) = render(&file, &[watermark()]).unwrap();
+    let (limits, tools) = (Limits::default(), Tools::default());
+    let cx = RenderCx { limits: &limits, tools: &tools };
+    let heard = |query: Query<'_>| match FORMAT.observe(&out.as_slice(), &[query], &cx).unwrap().remove(0) {
+        Observation::Watermark { state: State::Present, evidence: Some(e), .. } => {
+            (e.payload, e.segments.last().unwrap().1)
+        }
+        other => panic!("{other:?}"),
+    };
+    let (all, to) = heard(Query::Watermark(None));
+    let (own, stopped) = heard(Query::OwnWatermark(None));
+    assert_eq!(own, all);
+    assert!(to > 59.0 && stopped < 30.0, "{to} {stopped}");
+    // Where it is not, everything is heard before that is said.
+    let absent = FORMAT.observe(&file.as_slice(), &[Query::OwnWatermark(None)], &cx).unwrap().remove(0);
+    assert!(matches!(absent, Observation::Watermark { state: State::Absent, .. }));
+}
