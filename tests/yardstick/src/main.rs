@@ -48,9 +48,48 @@ fn jpeg(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     let (width, height) = decoder.dimensions().ok_or("no dimensions")?;
     let mut out = Vec::new();
     let mut encoder = jpeg_encoder::Encoder::new(&mut out, 90);
+    let [first, second] = tables(bytes);
+    let custom = |t: [u16; 64]| jpeg_encoder::QuantizationTableType::Custom(Box::new(t));
+    encoder.set_quantization_tables(custom(first), custom(second));
     encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::F_2_2);
+    encoder.set_chroma_subsampling_method(jpeg_encoder::ChromaSubsamplingMethod::Average);
     encoder.encode(&pixels, u16::try_from(width)?, u16::try_from(height)?, jpeg_encoder::ColorType::Rgb)?;
     Ok(out)
+}
+
+/// Order in which the steps of a table stand in the file (T.81, figure A.6).
+const ZIGZAG: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+/// The quantisation tables 0 and 1 of a file, natural order.
+fn tables(bytes: &[u8]) -> [[u16; 64]; 2] {
+    let mut tables = [[1; 64]; 2];
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        if marker == 0xdb {
+            for part in bytes.get(at + 4..at + 2 + len).unwrap_or_default().chunks_exact(65) {
+                let (Some((id, values)), true) = (part.split_first(), part.len() == 65) else { continue };
+                if let Some(table) = tables.get_mut(usize::from(id & 1)) {
+                    for (place, v) in ZIGZAG.iter().zip(values) {
+                        table[usize::from(*place)] = u16::from(*v);
+                    }
+                }
+            }
+        }
+        if marker == 0xda {
+            break;
+        }
+        at += 2 + len;
+    }
+    // A file with one table uses it for both.
+    if tables[1] == [1; 64] {
+        tables[1] = tables[0];
+    }
+    tables
 }
 
 fn png(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
