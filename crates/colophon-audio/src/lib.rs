@@ -8,6 +8,7 @@ use colophon_core::Format;
 
 pub mod aiff;
 mod audible;
+pub mod caf;
 mod decode;
 mod ffmpeg;
 pub mod flac;
@@ -27,5 +28,13 @@ pub mod watermark;
 pub mod wav;
 
 /// The formats of this crate.
-pub static FORMATS: &[&dyn Format] =
-    &[&wav::FORMAT, &flac::FORMAT, &mp3::FORMAT, &ogg::VORBIS, &ogg::OPUS, &aiff::FORMAT, &m4a::FORMAT];
+pub static FORMATS: &[&dyn Format] = &[
+    &wav::FORMAT,
+    &flac::FORMAT,
+    &mp3::FORMAT,
+    &ogg::VORBIS,
+    &ogg::OPUS,
+    &aiff::FORMAT,
+    &caf::FORMAT,
+    &m4a::FORMAT,
+];

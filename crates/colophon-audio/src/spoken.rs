@@ -125,11 +125,12 @@ fn open<'a>(source: &'a dyn Source, limits: &Limits) -> Result<Box<dyn Sound + '
         "mp3" => crate::mp3::sound(source, limits),
         "vorbis" => crate::ogg::VORBIS.sound(source, limits),
         "aiff" => crate::aiff::sound(source, limits),
+        "caf" => crate::caf::sound(source, limits),
         "m4a" => crate::m4a::sound(source, limits),
         "opus" => crate::ogg::OPUS.sound(source, limits),
         _ => Err(Error::new(
             ErrorKind::Unsupported,
-            "the clip is no WAVE, AIFF, FLAC, MP3, M4A, Ogg Vorbis or Opus file",
+            "the clip is no WAVE, AIFF, CAF, FLAC, MP3, M4A, Ogg Vorbis or Opus file",
         )),
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod avi;
 pub mod bmff;
+pub mod caf;
 pub mod ebml;
 pub mod exif;
 pub mod flac;
