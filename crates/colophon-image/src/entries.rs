@@ -44,18 +44,28 @@ pub(crate) fn shown(width: u32, height: u32, orientation: u8) -> (u32, u32) {
     if orientation >= 5 { (height, width) } else { (width, height) }
 }
 
-/// Ends the walk of a damaged file: with what was read before the damage, or with the damage itself where that is
-/// nothing.
+/// Ends the walk of a damaged file: with what was read before the damage, or with the damage itself where none of that may
+/// hold a mark. To call marks absent from a file that was hardly read would be a claim without a ground.
 ///
 /// # Errors
 /// The damage.
 pub(crate) fn damaged(layout: &mut Layout, damage: Option<Error>) -> Result<()> {
     match damage {
-        Some(e) if layout.entries.is_empty() => Err(e),
+        Some(e) if !layout.entries.iter().any(may_hold_a_mark) => Err(e),
         Some(e) => {
             layout.damage = Some(e.to_string());
             Ok(())
         }
         None => Ok(()),
     }
+}
+
+/// Places of marks, and free text that names the label or one of its fields (GB 45438-2025, Annex E).
+fn may_hold_a_mark(entry: &Entry) -> bool {
+    let names = |text: &[u8]| {
+        [&b"AIGC"[..], b"ContentProducer"].iter().any(|n| text.windows(n.len()).any(|w| w == *n))
+    };
+    matches!(entry.slot, Slot::Xmp | Slot::Field | Slot::Jumbf)
+        || names(entry.key.as_bytes())
+        || names(&entry.value)
 }
