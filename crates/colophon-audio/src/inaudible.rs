@@ -124,6 +124,7 @@ pub(crate) fn answer(detector: Option<Detector>, public: bool) -> Observation {
             key: key_name(public).to_owned(),
             segments: found.segments.iter().map(|s| (s.start_s, s.end_s)).collect(),
             undone: undone(&found),
+            streams: Vec::new(),
         }),
         confidence: Some(Confidence {
             score: -found.log10_p,

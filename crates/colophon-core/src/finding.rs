@@ -366,6 +366,26 @@ pub struct WatermarkEvidence {
     pub segments: Vec<(f64, f64)>,
     /// Geometry or speed that was undone, in words.
     pub undone: Option<String>,
+    /// Each stream that carries a mark, for content made of several: the pictures of a video and its sound. The fields
+    /// above repeat the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<WatermarkStream>,
+}
+
+/// A mark in one stream of the content.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct WatermarkStream {
+    /// `picture` or `sound`.
+    pub stream: String,
+    /// Scheme and version.
+    pub scheme: String,
+    /// Payload, 16 hex digits.
+    pub payload: Option<String>,
+    /// Stretches of time with this payload, seconds.
+    pub segments: Vec<(f64, f64)>,
+    /// Bound, as log10, on the chance that an unmarked stream reads like this.
+    pub log10_p: f64,
 }
 
 /// What was read, by kind of mark.

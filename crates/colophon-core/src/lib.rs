@@ -36,7 +36,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use finding::{
     AigcEvidence, Confidence, Evidence, Finding, HardBinding, LabelEvidence, ManifestEvidence, MarkKind,
     Note, Place, Problem, ProtectionEvidence, ProtectionState, SignerEvidence, SourceTypeEvidence, State,
-    StatusCodes, TrustAxes, TrustJudgement, WatermarkEvidence, Why,
+    StatusCodes, TrustAxes, TrustJudgement, WatermarkEvidence, WatermarkStream, Why,
 };
 pub use format::{
     Carrier, Edit, Entry, Format, FormatInfo, Layout, Magic, Media, Normalisation, Properties, SignalSupport,

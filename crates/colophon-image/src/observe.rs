@@ -104,6 +104,7 @@ fn mark(id: &'static str, raster: &Raster, secret: Option<&[u8]>) -> Result<Obse
             key: key_name(secret.is_none()).to_owned(),
             segments: Vec::new(),
             undone: undone(&found),
+            streams: Vec::new(),
         }),
         confidence: why.is_none().then_some(Confidence {
             score: found.z,

@@ -3,6 +3,7 @@
 use super::demodulate::Demodulator;
 use super::embed::MIN_SIDE;
 use super::evidence::THRESHOLD;
+use super::moving::MIN_MOVING_SIDE;
 use super::pixels::Pixels;
 use super::plane::{CHROMA, LUMA, Plane, reduce};
 use super::registered::Registered;
@@ -43,12 +44,19 @@ pub enum Effort {
 pub struct DetectOptions {
     /// How hard to look.
     pub effort: Effort,
+    /// Look for the lattice alone: for means of many frames, which show no registered layer.
+    pub lattice_only: bool,
 }
 
 impl DetectOptions {
     /// Options with the given effort.
     pub fn with_effort(effort: Effort) -> Self {
-        Self { effort }
+        Self { effort, ..Self::default() }
+    }
+
+    /// Options for the mean of many frames of a moving picture.
+    pub fn lattice_only() -> Self {
+        Self { lattice_only: true, ..Self::default() }
     }
 }
 
@@ -140,8 +148,9 @@ impl Reader {
         };
         let luma = reduce(pixels, width, height, LUMA, 128.0);
         let mut result = Detection::NOTHING;
-        let soft = self.registered.soft(&luma, &self.schedule);
-        if let Some(reading) = Registered::read(&soft, &self.schedule) {
+        let soft =
+            if options.lattice_only { None } else { Some(self.registered.soft(&luma, &self.schedule)) };
+        if let Some(reading) = soft.as_ref().and_then(|soft| Registered::read(soft, &self.schedule)) {
             result.offer(reading.payload, reading.z, reading.log10_p, Layer::Registered);
         }
         if !result.found {
@@ -152,7 +161,8 @@ impl Reader {
                 let _ = lattice.run(options.effort, &mut result);
             }
         }
-        if !result.found && layout.width.min(layout.height) < MIN_SIDE {
+        let least = if options.lattice_only { MIN_MOVING_SIDE } else { MIN_SIDE };
+        if !result.found && layout.width.min(layout.height) < least {
             result.not_checked = Some(NotChecked::TooSmall);
         }
         result
@@ -181,8 +191,9 @@ impl Detection {
     }
 }
 
-/// Working size of a picture; `None` if it is too elongated to be reduced sensibly.
-fn working_size(width: usize, height: usize) -> Option<(usize, usize)> {
+/// The size a picture is reduced to before it is read; `None` if it is too elongated to be reduced sensibly. A picture that
+/// comes in this size is read as it is.
+pub fn working_size(width: usize, height: usize) -> Option<(usize, usize)> {
     let (w, h) = (width as f64, height as f64);
     let scale = (WORKING_SIDE / (w * h).sqrt()).min(WORKING_LENGTH / w.max(h)).min(1.0);
     let size = |n: f64| (n * scale).round() as usize;
@@ -197,7 +208,7 @@ struct LatticeReading<'a> {
     map: PeakMap,
     scale: (f64, f64),
     /// The registered layer's coded bits.
-    registered: Vec<f32>,
+    registered: Option<Vec<f32>>,
 }
 
 impl<'a> LatticeReading<'a> {
@@ -206,7 +217,7 @@ impl<'a> LatticeReading<'a> {
         luma: &Plane,
         chroma: Option<&Plane>,
         scale: (f64, f64),
-        registered: Vec<f32>,
+        registered: Option<Vec<f32>>,
     ) -> Result<Self, SizeError> {
         let (width, height) = (luma.width, luma.height);
         let sides = (side(width).ok_or(SizeError)?, side(height).ok_or(SizeError)?);
@@ -253,7 +264,7 @@ impl<'a> LatticeReading<'a> {
                 }
                 refined.sort_by(|a, b| b.score.total_cmp(&a.score));
                 for candidate in refined.into_iter().take(take) {
-                    let upright = upright(candidate.matrix).then_some(&self.registered[..]);
+                    let upright = self.registered.as_deref().filter(|_| upright(candidate.matrix));
                     if let Some(reading) = demodulator.read(&spectra, candidate.matrix, upright)? {
                         let layer = Layer::Lattice(geometry(candidate.matrix, self.scale));
                         result.offer(reading.payload, reading.z, reading.log10_p, layer);

@@ -1,6 +1,7 @@
 //! Writing the mark.
 
 use super::mask::{FLAT, Mask};
+use super::moving::MIN_MOVING_SIDE;
 use super::pixels::{Pixels, PixelsMut, Row};
 use super::plane::{LUMA, Plane, Reducer};
 use super::registered::{Registered, SIDE};
@@ -104,7 +105,8 @@ impl fmt::Display for EmbedError {
             Self::TooSmall { width, height } => {
                 write!(
                     f,
-                    "picture of {width} x {height} pixels is too small to mark, the shorter side needs {MIN_SIDE}"
+                    "picture of {width} x {height} pixels is too small to mark, the shorter side needs {MIN_SIDE} pixels, \
+                     in a video {MIN_MOVING_SIDE}"
                 )
             }
             Self::Transparent => f.write_str("picture is almost fully transparent, there is nothing to mark"),
@@ -167,7 +169,7 @@ fn along_luma() -> [f32; 3] {
 }
 
 /// One period of the lattice, RMS 1: the inverse transform of the symbols at their lattice points.
-fn tile(schedule: &Schedule, payload: u64, period: usize) -> Plane {
+pub(crate) fn tile(schedule: &Schedule, payload: u64, period: usize) -> Plane {
     let mut plane = Plane::new(period, period);
     let Ok(mut fft) = RealFft2::new(period, period) else { return plane };
     let mut spectrum = vec![Complex32::default(); fft.spectrum_len()];

@@ -34,6 +34,7 @@ mod detect;
 mod embed;
 mod evidence;
 mod mask;
+mod moving;
 mod pixels;
 mod plane;
 mod registered;
@@ -42,8 +43,11 @@ mod search;
 mod spectrum;
 mod whiten;
 
-pub use detect::{DetectOptions, Detection, Effort, Geometry, Layer, NotChecked, Reader, detect};
+pub use detect::{
+    DetectOptions, Detection, Effort, Geometry, Layer, NotChecked, Reader, detect, working_size,
+};
 pub use embed::{EmbedError, EmbedOptions, Embedded, MIN_SIDE, Strength, embed};
+pub use moving::{Change, MIN_MOVING_SIDE, Pattern};
 pub use pixels::{Layout, LayoutError, MAX_SIDE, Pixels, PixelsMut, Samples, SamplesMut};
 
 /// Name of the scheme, as it goes into records and C2PA soft bindings.

@@ -1,0 +1,109 @@
+//! The lattice as a pattern for moving pictures: the same tile on every frame, the mask refreshed by whoever owns the time.
+//!
+//! A moving picture needs no registered layer: the mean of many frames shows the lattice far above what one still picture
+//! shows, and the registered layer quantises the very content that the mean blurs away.
+
+use super::embed::{EmbedError, Strength, period, tile};
+use super::mask::{FLAT, Mask};
+use super::pixels::Pixels;
+use super::plane::Plane;
+use super::schedule::Schedule;
+use colophon_signal::key::MarkKey;
+use colophon_signal::simd::vectorised;
+
+/// The tile of a moving picture against that of a still one of its size: waves half as long again keep what encoders of
+/// video quantise away first, and what half and third size leave.
+const STRETCH: f64 = 1.6;
+
+/// Shortest side of a moving picture that is marked: the mean of many frames shows more than one still picture.
+pub const MIN_MOVING_SIDE: usize = 120;
+
+/// One payload under one key, laid out for pictures of one size.
+#[derive(Debug)]
+pub struct Pattern {
+    width: usize,
+    height: usize,
+    tile: Plane,
+}
+
+/// The change of luma for one picture, in steps of its samples.
+#[derive(Debug)]
+pub struct Change {
+    /// One value per pixel, row after row without gaps.
+    pub samples: Vec<i16>,
+    /// Peak signal-to-noise ratio of this change in dB, before clipping at black and white.
+    pub psnr_db: f64,
+}
+
+impl Pattern {
+    /// A pattern for pictures of `width` x `height` pixels.
+    ///
+    /// # Errors
+    /// `TooSmall` when a side is below [`MIN_MOVING_SIDE`].
+    pub fn new(width: usize, height: usize, payload: u64, key: &MarkKey) -> Result<Self, EmbedError> {
+        if width.min(height) < MIN_MOVING_SIDE {
+            return Err(EmbedError::TooSmall { width, height });
+        }
+        let period = (period(width, height) as f64 * STRETCH).round() as usize;
+        // at least a tile and a half along the shorter side, for small pictures
+        let period = period.min(width.min(height) * 2 / 3);
+        Ok(Self { width, height, tile: tile(&Schedule::new(key), payload, period) })
+    }
+
+    /// Period of the tile in pixels.
+    pub fn period(&self) -> usize {
+        self.tile.width
+    }
+
+    /// What to add to a picture that looks like `luma` (grey, of the pattern's size; another size gives the change for
+    /// nothing), in steps of `1 / unit` grey levels of 255.
+    pub fn change(&self, luma: &Pixels<'_>, strength: Strength, unit: f32) -> Change {
+        let layout = luma.layout();
+        if (layout.width, layout.height) != (self.width, self.height) {
+            return Change { samples: vec![0; self.width * self.height], psnr_db: f64::INFINITY };
+        }
+        let mask = Mask::measure(luma, self.tile.width as f64 / 128.0);
+        let gain = gain(&mask, strength);
+        let mut samples = vec![0i16; self.width * self.height];
+        let (mut between, mut row, mut step) = (Vec::new(), vec![0f32; self.width], None);
+        let period = self.tile.width;
+        let factor = gain * unit;
+        for (y, out) in samples.chunks_exact_mut(self.width).enumerate() {
+            if step != Some(mask.step_of(y)) {
+                step = Some(mask.step_of(y));
+                mask.row(mask.step_of(y), &mut between, &mut row);
+            }
+            let wave = &self.tile.data[y % period * period..][..period];
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (run, mask) in out.chunks_mut(period).zip(row.chunks(period)) {
+                        let values = run.iter_mut().zip(mask).zip(wave);
+                        // to the nearest, halves away from zero
+                        values.for_each(|((o, &m), &w)| {
+                            let v = m * w * factor;
+                            *o = (v + 0.5f32.copysign(v)) as i16;
+                        });
+                    }
+                },
+            );
+        }
+        let energy = f64::from(gain).powi(2) * mask.energy;
+        Change { samples, psnr_db: 10.0 * (255.0f64.powi(2) / energy.max(1e-9)).log10() }
+    }
+}
+
+/// Middle of the aim, and its limits, in dB of the luma change; cap in flat zones, in grey levels. Like the rule of still
+/// pictures, and weaker by what averaging over a second of frames gives back.
+fn gain(mask: &Mask, strength: Strength) -> f32 {
+    let (middle, low, high, cap) = match strength {
+        Strength::Gentle => (55.0, 48.5, 52.0, 0.8),
+        Strength::Default => (51.0, 46.5, 50.5, 1.0),
+        Strength::Strong => (47.0, 44.0, 48.0, 1.5),
+    };
+    let decibel = |mse: f64| 10.0 * (255.0f64.powi(2) / mse.max(1e-9)).log10();
+    let at_visible_gain = decibel(0.36 * mask.energy);
+    let aim: f64 = (0.5 * (middle + at_visible_gain)).clamp(low, high);
+    let wanted = 255.0f64.powi(2) / 10f64.powf(aim / 10.0);
+    (wanted / mask.energy.max(1e-9)).sqrt().min(cap / f64::from(FLAT)) as f32
+}
