@@ -15,7 +15,9 @@ const LAYERS: &[&[&str]] = &[
     &["colophon-container", "colophon-sign", "colophon-conformance", "colophon-tokenmark"],
     &["colophon-label"],
     &["colophon-metadata", "colophon-policy", "colophon-c2pa"],
-    &["colophon-text", "colophon-image", "colophon-audio", "colophon-video", "colophon-document"],
+    &["colophon-text", "colophon-image", "colophon-audio", "colophon-document"],
+    // A video is pictures and sound: its watermarks are theirs.
+    &["colophon-video"],
     &["colophon"],
     &["colophon-cli", "colophon-tokenmark-capi", "xtask"],
 ];

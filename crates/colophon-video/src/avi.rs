@@ -27,7 +27,7 @@ static INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Xmp, place: "_PMX chunk", source: "XMP specification part 3, 1.1.2" },
         SlotInfo { slot: Slot::Jumbf, place: "C2PA chunk", source: "C2PA 2.4, A.3.5" },
     ],
-    signal: SignalSupport::Label,
+    signal: SignalSupport::Render,
     carrier: Carrier::Slot("video/x-msvideo", Normalisation::Raw),
     note: "label through ffmpeg; metadata and signature without touching media; indexes of both versions are kept right",
 };

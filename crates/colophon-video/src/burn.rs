@@ -7,20 +7,20 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use std::process::Command;
 
 use colophon_container::bmff::edit::{Change, edit};
 use colophon_container::bmff::{self, metadata, movie};
 use colophon_core::{
-    Canvas, Error, ErrorKind, LabelForm, LabelSpec, Patch, Placed, RenderCx, Result, SignalOp, Slot, Source,
-    SourceReader, Span,
+    Canvas, Error, ErrorKind, FileSource, LabelForm, LabelSpec, Patch, Placed, RenderCx, Result, SignalOp,
+    Slot, Source, SourceReader, Span,
 };
 use colophon_label::visible;
 
 use crate::child;
 use crate::mp4::{MOV, MP4, Opened};
 use crate::overlay;
-use crate::probe::{self, Probe, Stream};
+use crate::pass::{self, Pass};
+use crate::probe::{Probe, Stream, Timed};
 
 /// Code value of diffuse white, as a share of full scale: about 203 cd/m² (ITU-R BT.2408, 3.2: 58 % PQ, 75 % HLG).
 const WHITE_PQ: f32 = 0.58;
@@ -35,20 +35,18 @@ pub(crate) struct Job<'a> {
     pub(crate) cx: &'a RenderCx<'a>,
 }
 
-/// Burns the label in and writes the new movie.
+/// Burns the label in, embeds the mark, and writes the new movie.
 ///
 /// # Errors
 /// `MissingTool` without ffmpeg; `Unsupported` for operations, codecs and data that cannot be kept; `Check` when the
-/// result differs from the source in more than its pictures; `Limit`; `Io`.
+/// result differs from the source in more than its pictures and its marked sound; `Limit`; `Io`.
 pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Result<Vec<Placed>> {
     let id = job.id;
-    let [SignalOp::Label(spec)] = ops else {
-        return Err(Error::unsupported(id, "a video takes one visible label and nothing else"));
-    };
+    let (label, mark) = pass::split(id, ops)?;
     let track = job
         .file
         .picture()
-        .ok_or_else(|| Error::malformed(id, "there is no video track: no picture to be labelled"))?;
+        .ok_or_else(|| Error::malformed(id, "there is no video track: no picture to be marked"))?;
     if track.encrypted {
         return Err(Error::unsupported(id, "the video is encrypted"));
     }
@@ -60,78 +58,56 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     if pixels > job.cx.limits.pixels || pixels == 0 {
         return Err(Error::limit(format!("a picture of {width} × {height}")).in_format(id));
     }
-    let (drawn, duration) = draw(job, spec, Canvas { width, height })?;
-    let ffmpeg = child::program(id, job.cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
+    let drawn =
+        label.map(|spec| draw(id, spec, Canvas { width, height }, job.file.movie.duration_s)).transpose()?;
+    child::program(id, job.cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
 
     let folder = tempfile::tempdir()?;
     let (before, after) = (folder.path().join("before.mp4"), folder.path().join("after.mp4"));
     std::io::copy(&mut SourceReader::new(job.source), &mut File::create(&before)?)?;
-    let mut probe = probe::describe(id, &before, job.cx)?;
-    let none = || Error::unsupported(id, "ffmpeg finds no video stream in the file");
-    let index = probe.picture().ok_or_else(none)?.index;
-    probe.add(index, probe::picture_data(id, &before, index, job.cx)?);
-    let stream = probe.picture().ok_or_else(none)?;
-    refuse_what_would_be_lost(id, &probe, stream)?;
-    let blend = blend_format(id, &stream.pix_fmt)?;
-    let coded = overlay::coded(&drawn.overlay, track, white(stream));
-    let picture = folder.path().join("label.rgba");
-    std::fs::write(&picture, &coded.rgba)?;
+    let timed = Timed::of_picture(id, &before, job.cx)?;
+    let stream = timed.stream()?;
+    refuse_what_would_be_lost(id, &timed.probe, stream)?;
+    let coded =
+        drawn.as_ref().map(|(d, seconds)| (overlay::coded(&d.overlay, track, white(stream)), *seconds));
 
-    let first = probe.first_picture_s(stream);
-    let mut command = Command::new(ffmpeg);
-    command.args(["-hide_banner", "-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file"]);
-    command.args(["-threads", &threads()]);
-    command.args(["-noautorotate", "-f", "mov", "-i"]).arg(child::file(&before));
-    command.args([
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgba",
-        "-s",
-        &format!("{}x{}", coded.width, coded.height),
-        "-i",
-    ]);
-    command.arg(child::file(&picture));
-    command.args([
-        "-filter_complex",
-        &format!(
-            "[0:{}][1:0]overlay=x={}:y={}:format={blend}:eof_action=repeat:enable='lt(t,{})'[shown]",
-            stream.index,
-            coded.x,
-            coded.y,
-            first + duration
-        ),
-    ]);
-    let codec = map(&mut command, &probe, stream);
-    command.args(encoder(id, stream, codec)?);
-    for (flag, value) in [
-        ("-pix_fmt", Some(&stream.pix_fmt)),
-        ("-color_range", stream.color_range.as_ref()),
-        ("-colorspace", stream.color_space.as_ref()),
-        ("-color_trc", stream.color_transfer.as_ref()),
-        ("-color_primaries", stream.color_primaries.as_ref()),
-    ] {
-        if let Some(value) = value.filter(|v| !v.is_empty() && *v != "unknown") {
-            command.args([flag, value]);
-        }
-    }
+    let mut options = Vec::new();
     if let Some(timescale) = stream.timescale() {
-        command.args(["-video_track_timescale", &timescale.to_string()]);
+        options.extend(["-video_track_timescale".to_owned(), timescale.to_string()]);
     }
-    command.args(["-fps_mode", "passthrough", "-enc_time_base", &clock(stream), "-threads", &threads()]);
-    command.args(["-map_metadata", "0", "-map_chapters", "0"]);
     if front(job.file) {
-        command.args(["-movflags", "+faststart"]);
+        options.extend(["-movflags", "+faststart"].map(str::to_owned));
     }
-    command.args(["-f", if job.quicktime { "mov" } else { "mp4" }]).arg(child::file(&after));
-    child::output(id, &mut command, 1 << 16, job.cx.limits)?;
+    let marks = Pass {
+        id,
+        cx: job.cx,
+        before: &before,
+        demuxer: "mov",
+        after: &after,
+        muxer: if job.quicktime { "mov" } else { "mp4" },
+        folder: folder.path(),
+        source: &timed,
+        label: coded.as_ref().map(|(coded, seconds)| (coded, *seconds)),
+        mark,
+        encoder: &|number| encoder(id, stream, number),
+        options,
+    }
+    .run()?;
 
     turn_as_before(job, &after)?;
-    compare(job, &probe, stream, &before, &after)?;
+    compare(job, &after)?;
     hand_over(job, &after, out)?;
-    let mut record = drawn.record;
-    record.span = Some(Span { start_s: 0.0, duration_s: duration });
-    Ok(vec![Placed::Label(record)])
+    Ok(placed(drawn, marks))
+}
+
+/// What was placed: the label first.
+pub(crate) fn placed(drawn: Option<(visible::Drawn, f64)>, marks: Vec<Placed>) -> Vec<Placed> {
+    let label = drawn.map(|(drawn, duration_s)| {
+        let mut record = drawn.record;
+        record.span = Some(Span { start_s: 0.0, duration_s });
+        Placed::Label(record)
+    });
+    label.into_iter().chain(marks).collect()
 }
 
 /// Code value of the label's white, as a share of full scale.
@@ -144,16 +120,24 @@ pub(crate) fn white(stream: &Stream) -> f32 {
 }
 
 /// The drawn label, and how long it stands.
-fn draw(job: &Job<'_>, spec: &LabelSpec, canvas: Canvas) -> Result<(visible::Drawn, f64)> {
+///
+/// # Errors
+/// `Unsupported` for labels that are not burned into videos; `Policy` for one that cannot meet its rule.
+pub(crate) fn draw(
+    id: &'static str,
+    spec: &LabelSpec,
+    canvas: Canvas,
+    whole_s: Option<f64>,
+) -> Result<(visible::Drawn, f64)> {
     let LabelForm::Visible(form) = &spec.form else {
-        return Err(Error::unsupported(job.id, "a video takes a visible label only"));
+        return Err(Error::unsupported(id, "a video takes a visible label only"));
     };
-    let drawn = visible::draw(&spec.text, form, canvas).map_err(|e| e.in_format(job.id))?;
+    let drawn = visible::draw(&spec.text, form, canvas).map_err(|e| e.in_format(id))?;
     if drawn.extend > 0 {
-        return Err(Error::unsupported(job.id, "a strip below the picture is for still pictures"));
+        return Err(Error::unsupported(id, "a strip below the picture is for still pictures"));
     }
     let wanted = form.duration_s.max(form.min_duration_s);
-    Ok((drawn, job.file.movie.duration_s.map_or(wanted, |whole| wanted.min(whole))))
+    Ok((drawn, whole_s.map_or(wanted, |whole| wanted.min(whole))))
 }
 
 /// The form in which picture and label are blended: the picture's own sampling and depth. What ffmpeg would choose by
@@ -214,26 +198,10 @@ fn regenerated(stream: &Stream) -> bool {
     matches!(stream.codec_tag_string.as_str(), "tmcd" | "text")
 }
 
-/// Maps every stream in its order; answers the number of the labelled one among the video streams.
-pub(crate) fn map(command: &mut Command, probe: &Probe, shown: &Stream) -> usize {
-    let (mut videos, mut number) = (0, 0);
-    for s in probe.streams.iter().filter(|s| s.codec_type != "data") {
-        if s.index == shown.index {
-            number = videos;
-            command.args(["-map", "[shown]"]);
-        } else {
-            command.args(["-map", &format!("0:{}", s.index)]);
-        }
-        videos += usize::from(s.codec_type == "video");
-    }
-    command.args(["-c", "copy"]);
-    number
-}
-
 /// The encoder of the source's codec at a quality near the source's.
 pub(crate) fn encoder(id: &'static str, stream: &Stream, number: usize) -> Result<Vec<String>> {
     let options: &[&str] = match stream.codec_name.as_str() {
-        "h264" => &["libx264", "-crf", "20", "-preset", "medium"],
+        "h264" => &["libx264", "-crf", "20", "-preset", "veryfast"],
         "hevc" => &["libx265", "-crf", "22", "-preset", "medium"],
         "vp9" => &["libvpx-vp9", "-crf", "24", "-b:v", "0", "-row-mt", "1", "-cpu-used", "3"],
         "av1" => &["libsvtav1", "-crf", "28", "-preset", "8"],
@@ -285,42 +253,15 @@ fn turn_as_before(job: &Job<'_>, after: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The same pictures at the same times, the same orientation, the same streams.
-fn compare(job: &Job<'_>, probe: &Probe, stream: &Stream, before: &Path, after: &Path) -> Result<()> {
-    let differs = |what: String| Err(Error::new(ErrorKind::Check, what).in_format(job.id));
-    let result = probe::describe(job.id, after, job.cx)?;
-    let kinds = |p: &Probe| -> Vec<(String, String)> {
-        let kept = p.streams.iter().filter(|s| s.codec_type != "data");
-        kept.map(|s| (s.codec_type.clone(), s.codec_name.clone())).collect()
-    };
-    if kinds(probe) != kinds(&result) {
-        return differs(format!("the streams changed: {:?} became {:?}", kinds(probe), kinds(&result)));
-    }
-    let position =
-        probe.streams.iter().filter(|s| s.codec_type != "data").position(|s| s.index == stream.index);
-    let same = position.and_then(|n| result.streams.iter().filter(|s| s.codec_type != "data").nth(n));
-    let Some(same) = same else { return differs("the labelled stream is missing".to_owned()) };
-    if same.pix_fmt != stream.pix_fmt {
-        return differs(format!("the pixel format {} became {}", stream.pix_fmt, same.pix_fmt));
-    }
-    let old = probe::stamps(job.id, before, stream.index, job.cx)?;
-    let new = probe::stamps(job.id, after, same.index, job.cx)?;
-    if old.len() != new.len() {
-        return differs(format!("{} pictures became {}", old.len(), new.len()));
-    }
-    let (Some((num, den)), Some((n, d))) = (stream.tick(), same.tick()) else {
-        return differs("the clock of the pictures is not known".to_owned());
-    };
-    let other = |(a, b): (&i64, &i64)| i128::from(*a) * num * d != i128::from(*b) * n * den;
-    if let Some(i) = old.iter().zip(&new).position(other) {
-        return differs(format!("picture {i} is shown at another time"));
-    }
+/// The shown picture has the same size and orientation.
+fn compare(job: &Job<'_>, after: &Path) -> Result<()> {
     let format = if job.quicktime { &MOV } else { &MP4 };
     let file = FileSource::open(after)?;
     let marked = format.open(&file, job.cx.limits)?;
     let facts = |o: &Opened| o.picture().map(|t| (t.displayed(), t.orientation));
     if facts(&marked) != facts(job.file) {
-        return differs(format!("size or rotation {:?} became {:?}", facts(job.file), facts(&marked)));
+        let what = format!("size or rotation {:?} became {:?}", facts(job.file), facts(&marked));
+        return Err(Error::new(ErrorKind::Check, what).in_format(job.id));
     }
     Ok(())
 }
@@ -351,36 +292,4 @@ fn hand_over(job: &Job<'_>, after: &Path, out: &mut dyn Write) -> Result<()> {
     let patch: Patch = edit(&file, &boxes, &changes, job.quicktime, job.cx.limits)?;
     patch.apply(&file, out)?;
     Ok(())
-}
-
-/// A file read by position.
-struct FileSource {
-    file: File,
-    len: u64,
-}
-
-impl FileSource {
-    fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path)?;
-        let len = file.metadata()?.len();
-        Ok(Self { file, len })
-    }
-}
-
-impl Source for FileSource {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_exact_at(&self.file, buf, offset);
-        #[cfg(not(unix))]
-        {
-            use std::io::Read;
-            let mut file = self.file.try_clone()?;
-            file.seek(SeekFrom::Start(offset))?;
-            file.read_exact(buf)
-        }
-    }
 }

@@ -4,7 +4,7 @@
 //! (`file:` in front), a bounded address space, open files and output on Linux, a watchdog on the wall clock that ends
 //! the whole process group. Keys never get near them: the environment is cleared.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -68,8 +68,38 @@ pub(crate) fn stream(
     limits: &Limits,
     each: &mut (dyn FnMut(&mut dyn Read) -> Result<()> + Send),
 ) -> Result<()> {
+    converse(id, command, limits, None, each)
+}
+
+/// Runs a program that reads what `feed` writes to its standard input; what it writes itself is thrown away.
+///
+/// # Errors
+/// As [`output`], and what `feed` returns.
+pub(crate) fn fed(
+    id: &'static str,
+    command: &mut Command,
+    limits: &Limits,
+    feed: &mut Feed<'_>,
+) -> Result<()> {
+    converse(id, command, limits, Some(feed), &mut |pipe| {
+        std::io::copy(pipe, &mut std::io::sink())?;
+        Ok(())
+    })
+}
+
+/// Writes to the standard input of a child.
+pub(crate) type Feed<'a> = dyn FnMut(&mut (dyn Write + Send)) -> Result<()> + Send + 'a;
+
+fn converse(
+    id: &'static str,
+    command: &mut Command,
+    limits: &Limits,
+    feed: Option<&mut Feed<'_>>,
+    each: &mut (dyn FnMut(&mut dyn Read) -> Result<()> + Send),
+) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear().env("PATH", path);
+    command.stdin(if feed.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear().env("PATH", path);
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command.spawn().map_err(|e| {
@@ -77,8 +107,15 @@ pub(crate) fn stream(
         Error::new(ErrorKind::Io, format!("{name} cannot be started")).in_format(id).because(e)
     })?;
     bound(&child, limits);
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (status, read, message) = std::thread::scope(|scope| {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    widen(stdin.as_ref());
+    widen(stdout.as_ref());
+    let (status, written, read, message) = std::thread::scope(|scope| {
+        let written = scope.spawn(move || match (feed, stdin) {
+            // Dropping the pipe afterwards tells the child that this was all.
+            (Some(feed), Some(mut pipe)) => feed(&mut pipe),
+            _ => Ok(()),
+        });
         let read = scope.spawn(move || match stdout {
             // Dropping the pipe afterwards ends a child that would write on.
             Some(mut pipe) => each(&mut pipe),
@@ -95,9 +132,16 @@ pub(crate) fn stream(
         });
         let status = wait(&mut child, limits);
         let read = read.join().unwrap_or_else(|_| Err(Error::limit("the output could not be read")));
-        (status, read, message.join().unwrap_or_default())
+        let written = written.join().unwrap_or_else(|_| Err(Error::limit("the input could not be written")));
+        (status, written, read, message.join().unwrap_or_default())
     });
     let status = status.map_err(|e| e.in_format(id))?;
+    // A pipe that broke is the child's failure, and the child says why; anything else is what went wrong first.
+    let broke = |e: &Error| e.kind() == ErrorKind::Io;
+    match written {
+        Err(e) if status.success() || !broke(&e) => return Err(e),
+        _ => {}
+    }
     read?;
     if status.success() {
         return Ok(());
@@ -105,6 +149,21 @@ pub(crate) fn stream(
     let line = message.lines().last().unwrap_or("it said nothing").trim().to_owned();
     Err(Error::unsupported(id, format!("ffmpeg could not work on the video ({status})")).because(line))
 }
+
+/// Bytes a pipe holds, where the system lets us choose: raw pictures are large, and every switch between processes costs.
+#[cfg(target_os = "linux")]
+const PIPE: usize = 1 << 20;
+
+#[cfg(target_os = "linux")]
+fn widen(pipe: Option<&impl std::os::fd::AsFd>) {
+    if let Some(pipe) = pipe {
+        // The system's own size serves as well, only slower.
+        let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn widen<P>(_: Option<&P>) {}
 
 /// The exit status; after the time allowed, the end of the whole group.
 fn wait(child: &mut Child, limits: &Limits) -> Result<ExitStatus> {

@@ -26,7 +26,7 @@ static INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Field, place: "onMetaData key AIGC", source: "TC260-PG-20257A" },
         SlotInfo { slot: Slot::Xmp, place: "onXMPData liveXML", source: "XMP specification part 3, 1.1.6" },
     ],
-    signal: SignalSupport::Label,
+    signal: SignalSupport::Render,
     carrier: Carrier::Sidecar("video/x-flv"),
     note: "label through ffmpeg; metadata and signature without touching media; the signature stands beside the file, because C2PA names no \
            place for it in this container",

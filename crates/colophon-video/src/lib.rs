@@ -1,4 +1,4 @@
-//! Video formats, frames through ffmpeg, the visible label on them.
+//! Video formats, frames through ffmpeg, the visible label on them, the video watermark.
 //!
 //! Containers are walked and edited by `colophon-container`; pictures are decoded and encoded by `ffmpeg` as a child
 //! process ([`child`]), never in this one. Without ffmpeg, metadata and signatures work and the rest is refused.
@@ -13,12 +13,17 @@ mod flv;
 #[cfg(test)]
 mod foreign;
 mod look;
+mod marks;
 mod matroska;
 mod mp4;
 mod overlay;
+mod pass;
 mod probe;
+mod raw;
+mod sound;
 #[cfg(test)]
 mod tests;
+pub mod watermark;
 mod whole;
 
 /// The formats of this crate.

@@ -1,6 +1,7 @@
-//! Labels looked for in the pictures of a movie.
+//! Labels looked for in the pictures of a movie, and one file for all who look.
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use colophon_core::{
@@ -9,8 +10,8 @@ use colophon_core::{
 };
 use colophon_label::visible::{self, LabelCheck, Luma};
 
-use crate::child;
 use crate::mp4::Opened;
+use crate::{child, marks};
 
 /// Pictures looked at in each second.
 const RATE: u32 = 4;
@@ -50,58 +51,84 @@ pub(crate) fn observe(
     queries: &[Query<'_>],
     cx: &RenderCx<'_>,
 ) -> Result<Vec<Observation>> {
+    let Some(clip) = clip else {
+        return Ok(queries.iter().map(|q| unanswered(q, Why::Undecodable)).collect());
+    };
+    let (w, h) = clip.displayed;
+    if u64::from(w).saturating_mul(h.into()) > cx.limits.pixels || w == 0 || h == 0 {
+        return Ok(queries.iter().map(|q| unanswered(q, Why::Limit)).collect());
+    }
+    // The children want a file. One copy serves all questions.
+    let mut copy = None;
     queries
         .iter()
-        .map(|query| match query {
-            Query::Label(Some(record)) => match label(id, source, clip, record, cx) {
-                Ok(found) => Ok(found),
-                Err(e) if e.kind() == ErrorKind::Io => Err(e),
-                Err(e) => Ok(unanswered(match e.kind() {
-                    ErrorKind::MissingTool => Why::MissingTool,
-                    ErrorKind::Limit => Why::Limit,
-                    _ => Why::Undecodable,
-                })),
-            },
-            Query::Label(None) => Ok(unanswered(Why::NoRecord)),
-            Query::Watermark(_) | Query::OwnWatermark(_) => Ok(Observation::Watermark {
-                state: State::NotChecked,
-                why: Some(Why::FormatNotExamined),
-                evidence: None,
-                confidence: None,
-            }),
-            _ => Ok(Observation::Unsupported),
+        .map(|query| {
+            let answer = match query {
+                Query::Label(None) => return Ok(unanswered(query, Why::NoRecord)),
+                Query::Label(Some(record)) => child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")
+                    .and_then(|_| local(source, &mut copy))
+                    .and_then(|path| label(id, &path, clip, record, cx)),
+                Query::Watermark(secret) | Query::OwnWatermark(secret) => {
+                    let own = matches!(query, Query::OwnWatermark(_));
+                    child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")
+                        .and_then(|_| local(source, &mut copy))
+                        .and_then(|path| marks::look(id, &path, clip, *secret, own, cx))
+                }
+                _ => return Ok(Observation::Unsupported),
+            };
+            answer.or_else(|e| match e.kind() {
+                ErrorKind::Io | ErrorKind::Key => Err(e),
+                ErrorKind::MissingTool => Ok(unanswered(query, Why::MissingTool)),
+                ErrorKind::Limit => Ok(unanswered(query, Why::Limit)),
+                _ => Ok(unanswered(query, Why::Undecodable)),
+            })
         })
         .collect()
 }
 
-fn unanswered(why: Why) -> Observation {
-    Observation::Label { state: State::NotChecked, why: Some(why), evidence: None, confidence: None }
+/// The source as a file of its own, made at the first call.
+fn local(source: &dyn Source, copy: &mut Option<tempfile::TempDir>) -> Result<PathBuf> {
+    if let Some(folder) = copy {
+        return Ok(folder.path().join("video"));
+    }
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("video");
+    let mut out = File::create(&path)?;
+    match source.as_file() {
+        Some(file) => file.copy_to(0..source.len(), &out)?,
+        None => {
+            std::io::copy(&mut SourceReader::new(source), &mut out)?;
+        }
+    }
+    *copy = Some(folder);
+    Ok(path)
+}
+
+fn unanswered(query: &Query<'_>, why: Why) -> Observation {
+    let (state, why) = (State::NotChecked, Some(why));
+    match query {
+        Query::Watermark(_) | Query::OwnWatermark(_) => {
+            Observation::Watermark { state, why, evidence: None, confidence: None }
+        }
+        _ => Observation::Label { state, why, evidence: None, confidence: None },
+    }
 }
 
 /// Looks at pictures from the first shown one until past the recorded end.
 fn label(
     id: &'static str,
-    source: &dyn Source,
-    clip: Option<&Clip>,
+    path: &Path,
+    clip: &Clip,
     record: &LabelRecord,
     cx: &RenderCx<'_>,
 ) -> Result<Observation> {
-    let Some(clip) = clip else {
-        return Ok(unanswered(Why::Undecodable));
-    };
     let (w, h) = clip.displayed;
-    if u64::from(w).saturating_mul(h.into()) > cx.limits.pixels || w == 0 || h == 0 {
-        return Ok(unanswered(Why::Limit));
-    }
     let scale = (f64::from(SIDE) / f64::from(w.max(h))).min(1.0);
     let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
     let (width, height) = (side(w), side(h));
     let until = record.span.map_or(UNKNOWN, |s| s.start_s + s.duration_s) + BEYOND;
 
     let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("video.mp4");
-    std::io::copy(&mut SourceReader::new(source), &mut File::create(&path)?)?;
     let mut command = Command::new(ffmpeg);
     command.args([
         "-hide_banner",
@@ -113,7 +140,7 @@ fn label(
         "-threads",
         "2",
     ]);
-    command.args(["-f", clip.demuxer, "-i"]).arg(child::file(&path));
+    command.args(["-f", clip.demuxer, "-i"]).arg(child::file(path));
     command.args(["-map", "0:v:0", "-t", &format!("{until:.3}")]);
     command.args(["-vf", &format!("scale={width}:{height}:flags=area,setsar=1,fps={RATE}")]);
     command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
@@ -159,7 +186,7 @@ fn answer(record: &LabelRecord, checks: &[LabelCheck], whole: Option<f64>) -> Ob
                 }),
                 confidence: Some(confidence(c)),
             },
-            _ => unanswered(why.unwrap_or(Why::Undecodable)),
+            _ => unanswered(&Query::Label(None), why.unwrap_or(Why::Undecodable)),
         };
     };
     let height = there().map(|c| c.height_ratio).fold(f32::INFINITY, f32::min);

@@ -32,7 +32,7 @@ static MKV_INFO: FormatInfo = FormatInfo {
     mime: &["video/x-matroska", "video/matroska"],
     magic: MAGIC,
     slots: SLOTS,
-    signal: SignalSupport::Label,
+    signal: SignalSupport::Render,
     carrier: Carrier::Sidecar("video/x-matroska"),
     note: NOTE,
 };
@@ -45,7 +45,7 @@ static WEBM_INFO: FormatInfo = FormatInfo {
     mime: &["video/webm"],
     magic: MAGIC,
     slots: SLOTS,
-    signal: SignalSupport::Label,
+    signal: SignalSupport::Render,
     carrier: Carrier::Sidecar("video/webm"),
     note: NOTE,
 };

@@ -39,7 +39,7 @@ static MP4_INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Xmp, place: "XMP uuid box", source: "XMP specification part 3, 1.2.5" },
         MANIFEST_SLOT,
     ],
-    signal: SignalSupport::Label,
+    signal: SignalSupport::Render,
     carrier: Carrier::Native("video/mp4"),
     note: NOTE,
 };
@@ -56,7 +56,7 @@ static MOV_INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Xmp, place: "moov/udta/XMP_", source: "XMP specification part 3, 1.2.6" },
         MANIFEST_SLOT,
     ],
-    signal: SignalSupport::Label,
+    signal: SignalSupport::Render,
     carrier: Carrier::Native("video/quicktime"),
     note: NOTE,
 };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use colophon_core::{Error, RenderCx, Result};
+use colophon_core::{Error, ErrorKind, RenderCx, Result};
 use serde::Deserialize;
 
 use crate::child;
@@ -49,6 +49,9 @@ pub(crate) struct Stream {
     pub(crate) color_primaries: Option<String>,
     pub(crate) side_data_list: Vec<SideData>,
     pub(crate) disposition: Disposition,
+    sample_rate: Option<String>,
+    channels: u16,
+    bit_rate: Option<String>,
 }
 
 /// Flags of a stream.
@@ -87,6 +90,11 @@ impl Probe {
         pictures().find(|s| s.disposition.default == 1).or_else(|| pictures().next())
     }
 
+    /// The streams that are kept: all but data, which muxers make again.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Stream> {
+        self.streams.iter().filter(|s| s.codec_type != "data")
+    }
+
     /// Adds what only the pictures of a stream say, where the stream itself does not.
     pub(crate) fn add(&mut self, index: usize, data: Vec<SideData>) {
         if let Some(stream) = self.streams.iter_mut().find(|s| s.index == index) {
@@ -96,14 +104,25 @@ impl Probe {
         }
     }
 
-    /// Seconds from the start of the file to the first picture.
-    pub(crate) fn first_picture_s(&self, stream: &Stream) -> f64 {
+    /// Seconds from the start of the file to the first picture or sample of a stream.
+    pub(crate) fn starts_s(&self, stream: &Stream) -> f64 {
         let number = |s: &Option<String>| s.as_deref().and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0);
         (number(&stream.start_time) - number(&self.format.start_time)).max(0.0)
     }
 }
 
 impl Stream {
+    /// Samples a second and channels of a sound stream.
+    pub(crate) fn sound(&self) -> Option<(u32, u16)> {
+        let rate = self.sample_rate.as_deref()?.parse().ok().filter(|r| *r > 0)?;
+        (self.channels > 0).then_some((rate, self.channels))
+    }
+
+    /// Bits a second, where the container says so.
+    pub(crate) fn bits(&self) -> Option<u64> {
+        self.bit_rate.as_deref()?.parse().ok()
+    }
+
     /// Ticks a second, where the time base is one tick.
     pub(crate) fn timescale(&self) -> Option<u32> {
         let (one, ticks) = self.time_base.split_once('/')?;
@@ -188,6 +207,92 @@ pub(crate) fn stamps(id: &'static str, path: &Path, stream: usize, cx: &RenderCx
     list.sort_unstable();
     let first = list.first().copied().unwrap_or(0);
     Ok(list.into_iter().map(|t| t.saturating_sub(first)).collect())
+}
+
+/// The streams of a file and the times of the shown pictures of one of them.
+#[derive(Debug)]
+pub(crate) struct Timed {
+    pub(crate) probe: Probe,
+    /// Number of the stream.
+    pub(crate) index: usize,
+    /// As [`stamps`] gives them.
+    pub(crate) stamps: Vec<i64>,
+}
+
+impl Timed {
+    /// Describes a file and lists the times of the shown picture's stream, with what only pictures say added.
+    ///
+    /// # Errors
+    /// As [`describe`]; `Unsupported` without a video stream.
+    pub(crate) fn of_picture(id: &'static str, path: &Path, cx: &RenderCx<'_>) -> Result<Self> {
+        let mut probe = describe(id, path, cx)?;
+        let none = || Error::unsupported(id, "ffmpeg finds no video stream in the file");
+        let stream = probe.picture().ok_or_else(none)?;
+        let index = stream.index;
+        // Pictures of eight bits carry no data about dynamic range.
+        if stream.pix_fmt.contains("10") || stream.pix_fmt.contains("12") {
+            probe.add(index, picture_data(id, path, index, cx)?);
+        }
+        let stamps = stamps(id, path, index, cx)?;
+        Ok(Self { probe, index, stamps })
+    }
+
+    /// Describes a file and lists the times of its `number`th stream that is no data.
+    ///
+    /// # Errors
+    /// As [`describe`]; `Check` when there is no such stream.
+    pub(crate) fn of_stream(id: &'static str, path: &Path, number: usize, cx: &RenderCx<'_>) -> Result<Self> {
+        let probe = describe(id, path, cx)?;
+        let missing = || Error::new(ErrorKind::Check, "the encoded stream is missing").in_format(id);
+        let index = probe.kept().nth(number).ok_or_else(missing)?.index;
+        let stamps = stamps(id, path, index, cx)?;
+        Ok(Self { probe, index, stamps })
+    }
+
+    /// The stream.
+    ///
+    /// # Errors
+    /// `Check`, never met.
+    pub(crate) fn stream(&self) -> Result<&Stream> {
+        let found = self.probe.streams.iter().find(|s| s.index == self.index);
+        found.ok_or_else(|| Error::new(ErrorKind::Check, "the stream is missing"))
+    }
+
+    /// Its number among the streams that are no data.
+    pub(crate) fn number(&self) -> usize {
+        self.probe.kept().position(|s| s.index == self.index).unwrap_or_default()
+    }
+
+    /// Checks that another file has the same streams, and in this one the same pictures at the same times.
+    ///
+    /// # Errors
+    /// `Check`, saying what differs.
+    pub(crate) fn same(&self, id: &'static str, other: &Self) -> Result<()> {
+        let differs = |what: String| Err(Error::new(ErrorKind::Check, what).in_format(id));
+        let kinds = |p: &Probe| -> Vec<(String, String)> {
+            p.kept().map(|s| (s.codec_type.clone(), s.codec_name.clone())).collect()
+        };
+        let (before, after) = (kinds(&self.probe), kinds(&other.probe));
+        if before != after {
+            return differs(format!("the streams changed: {before:?} became {after:?}"));
+        }
+        let (old, new) = (self.stream()?, other.stream()?);
+        if (&old.pix_fmt, old.width, old.height) != (&new.pix_fmt, new.width, new.height) {
+            let form = |s: &Stream| format!("{} × {} {}", s.width, s.height, s.pix_fmt);
+            return differs(format!("the pictures changed: {} became {}", form(old), form(new)));
+        }
+        if self.stamps.len() != other.stamps.len() {
+            return differs(format!("{} pictures became {}", self.stamps.len(), other.stamps.len()));
+        }
+        let (Some((num, den)), Some((n, d))) = (old.tick(), new.tick()) else {
+            return differs("the clock of the pictures is not known".to_owned());
+        };
+        let moved = |(a, b): (&i64, &i64)| i128::from(*a) * num * d != i128::from(*b) * n * den;
+        match self.stamps.iter().zip(&other.stamps).position(moved) {
+            Some(i) => differs(format!("picture {i} is shown at another time")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What the first pictures of a stream carry beside their pixels. Encoders put HDR10 data there, and many muxers do not

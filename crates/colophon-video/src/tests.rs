@@ -10,11 +10,11 @@ use colophon_core::{
 
 use crate::mp4::{MOV, MP4};
 
-fn sample() -> Vec<u8> {
+pub(crate) fn sample() -> Vec<u8> {
     std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/clip.mp4")).unwrap()
 }
 
-fn tools() -> Tools {
+pub(crate) fn tools() -> Tools {
     let find = |name: &str| -> Option<PathBuf> {
         std::env::split_paths(&std::env::var_os("PATH")?).map(|d| d.join(name)).find(|p| p.is_file())
     };
@@ -22,7 +22,7 @@ fn tools() -> Tools {
 }
 
 /// A clip of a moving test picture, made by ffmpeg with these arguments behind the inputs.
-fn clip(name: &str, seconds: f32, arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn clip(name: &str, seconds: f32, arguments: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     let done = Command::new("ffmpeg")
@@ -43,7 +43,7 @@ fn clip(name: &str, seconds: f32, arguments: &[&str]) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-fn label() -> SignalOp {
+pub(crate) fn label() -> SignalOp {
     SignalOp::Label(LabelSpec {
         text: "AI生成".to_owned(),
         form: LabelForm::Visible(VisibleSpec {
@@ -66,7 +66,7 @@ fn burned(format: &dyn Format, bytes: &[u8]) -> colophon_core::Result<(Vec<u8>, 
     }
 }
 
-fn seen(format: &dyn Format, bytes: &[u8], record: &LabelRecord) -> (State, Vec<(f64, f64)>, f32) {
+pub(crate) fn seen(format: &dyn Format, bytes: &[u8], record: &LabelRecord) -> (State, Vec<(f64, f64)>, f32) {
     let (limits, tools) = (Limits::default(), tools());
     let cx = RenderCx { limits: &limits, tools: &tools };
     let found = format.observe(&bytes, &[Query::Label(Some(record))], &cx).unwrap();

@@ -6,17 +6,15 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
-use std::process::Command;
 
 use colophon_container::bmff::movie::{Orientation, Track};
 use colophon_core::{
-    Canvas, Edit, Error, ErrorKind, FileSource, Format, LabelForm, Observation, Placed, Query, RenderCx,
-    Result, SignalOp, Slot, Source, SourceReader, Span,
+    Canvas, Edit, Error, ErrorKind, FileSource, Format, Observation, Placed, Query, RenderCx, Result,
+    SignalOp, Slot, Source, SourceReader,
 };
-use colophon_label::visible;
 
-use crate::probe::{self, Probe, Stream};
+use crate::pass::{self, Pass};
+use crate::probe::{Stream, Timed};
 use crate::{burn, child, look, overlay};
 
 /// How ffmpeg calls a container.
@@ -42,26 +40,15 @@ pub(crate) fn burn(
     out: &mut dyn Write,
 ) -> Result<Vec<Placed>> {
     let id = format.info().id;
-    let [SignalOp::Label(spec)] = ops else {
-        return Err(Error::unsupported(
-            id,
-            "a video in this container takes one visible label and nothing else",
-        ));
-    };
-    let LabelForm::Visible(form) = &spec.form else {
-        return Err(Error::unsupported(id, "a video takes a visible label only"));
-    };
-    let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
+    let (label, mark) = pass::split(id, ops)?;
+    child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
     let layout = format.inspect(source, cx.limits)?;
     let folder = tempfile::tempdir()?;
     let (before, after) = (folder.path().join("before"), folder.path().join("after"));
     std::io::copy(&mut SourceReader::new(source), &mut File::create(&before)?)?;
-    let mut probe = probe::describe(id, &before, cx)?;
-    let none = || Error::unsupported(id, "ffmpeg finds no video stream in the file");
-    let index = probe.picture().ok_or_else(none)?.index;
-    probe.add(index, probe::picture_data(id, &before, index, cx)?);
-    let stream = probe.picture().ok_or_else(none)?;
-    burn::refuse_what_would_be_lost(id, &probe, stream)?;
+    let timed = Timed::of_picture(id, &before, cx)?;
+    let stream = timed.stream()?;
+    burn::refuse_what_would_be_lost(id, &timed.probe, stream)?;
     if stream.side_data_list.iter().any(|d| d.kind.contains("Display Matrix")) {
         return Err(Error::unsupported(id, "the picture is shown turned, which this container would lose"));
     }
@@ -71,57 +58,26 @@ pub(crate) fn burn(
     if pixels > cx.limits.pixels || pixels == 0 {
         return Err(Error::limit(format!("a picture of {width} × {height}")).in_format(id));
     }
-    let drawn = visible::draw(&spec.text, form, Canvas { width, height }).map_err(|e| e.in_format(id))?;
-    if drawn.extend > 0 {
-        return Err(Error::unsupported(id, "a strip below the picture is for still pictures"));
+    let drawn = label
+        .map(|spec| burn::draw(id, spec, Canvas { width, height }, layout.properties.duration_s))
+        .transpose()?;
+    let coded = drawn.as_ref().map(|(d, s)| (overlay::coded(&d.overlay, &track, burn::white(stream)), *s));
+    let marks = Pass {
+        id,
+        cx,
+        before: &before,
+        demuxer: names.demuxer,
+        after: &after,
+        muxer: names.muxer,
+        folder: folder.path(),
+        source: &timed,
+        label: coded.as_ref().map(|(coded, seconds)| (coded, *seconds)),
+        mark,
+        encoder: &|number| encoder(id, stream, number),
+        options: Vec::new(),
     }
-    let wanted = form.duration_s.max(form.min_duration_s);
-    let duration = layout.properties.duration_s.map_or(wanted, |whole| wanted.min(whole));
-    let blend = burn::blend_format(id, &stream.pix_fmt)?;
-    let coded = overlay::coded(&drawn.overlay, &track, burn::white(stream));
-    let picture = folder.path().join("label.rgba");
-    std::fs::write(&picture, &coded.rgba)?;
+    .run()?;
 
-    let mut command = Command::new(ffmpeg);
-    command.args(["-hide_banner", "-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file"]);
-    command.args(["-threads", &burn::threads(), "-f", names.demuxer, "-i"]).arg(child::file(&before));
-    command.args([
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgba",
-        "-s",
-        &format!("{}x{}", coded.width, coded.height),
-        "-i",
-    ]);
-    command.arg(child::file(&picture));
-    let until = probe.first_picture_s(stream) + duration;
-    command.args([
-        "-filter_complex",
-        &format!(
-            "[0:{}][1:0]overlay=x={}:y={}:format={blend}:eof_action=repeat:enable='lt(t,{until})'[shown]",
-            stream.index, coded.x, coded.y
-        ),
-    ]);
-    let number = burn::map(&mut command, &probe, stream);
-    command.args(encoder(id, stream, number)?);
-    for (flag, value) in [
-        ("-pix_fmt", Some(&stream.pix_fmt)),
-        ("-color_range", stream.color_range.as_ref()),
-        ("-colorspace", stream.color_space.as_ref()),
-        ("-color_trc", stream.color_transfer.as_ref()),
-        ("-color_primaries", stream.color_primaries.as_ref()),
-    ] {
-        if let Some(value) = value.filter(|v| !v.is_empty() && *v != "unknown") {
-            command.args([flag, value]);
-        }
-    }
-    command.args(["-fps_mode", "passthrough", "-enc_time_base", &burn::clock(stream)]);
-    command.args(["-threads", &burn::threads(), "-map_metadata", "0", "-map_chapters", "0"]);
-    command.args(["-f", names.muxer]).arg(child::file(&after));
-    child::output(id, &mut command, 1 << 16, cx.limits)?;
-
-    compare(id, &probe, stream, &before, &after, cx)?;
     let new = FileSource::open(&after)?;
     let marked = format.inspect(&new, cx.limits)?;
     if marked.properties.dimensions != layout.properties.dimensions {
@@ -134,9 +90,7 @@ pub(crate) fn burn(
         .map(|e| Edit::set(e.slot, e.key.clone(), e.value.clone()))
         .collect();
     format.edit(&new, &lost, cx.limits)?.apply(&new, out)?;
-    let mut record = drawn.record;
-    record.span = Some(Span { start_s: 0.0, duration_s: duration });
-    Ok(vec![Placed::Label(record)])
+    Ok(burn::placed(drawn, marks))
 }
 
 /// Looks for the label, as in MP4.
@@ -197,44 +151,6 @@ fn encoder(id: &'static str, stream: &Stream, number: usize) -> Result<Vec<Strin
         _ => (*s).to_owned(),
     }));
     Ok(out)
-}
-
-/// The same pictures at the same times, the same streams.
-fn compare(
-    id: &'static str,
-    probe: &Probe,
-    stream: &Stream,
-    before: &Path,
-    after: &Path,
-    cx: &RenderCx<'_>,
-) -> Result<()> {
-    let differs = |what: String| Err(Error::new(ErrorKind::Check, what).in_format(id));
-    let result = probe::describe(id, after, cx)?;
-    let kinds = |p: &Probe| -> Vec<(String, String)> {
-        p.streams.iter().map(|s| (s.codec_type.clone(), s.codec_name.clone())).collect()
-    };
-    if kinds(probe) != kinds(&result) {
-        return differs(format!("the streams changed: {:?} became {:?}", kinds(probe), kinds(&result)));
-    }
-    let Some(same) = result.streams.iter().find(|s| s.index == stream.index) else {
-        return differs("the labelled stream is missing".to_owned());
-    };
-    if same.pix_fmt != stream.pix_fmt || (same.width, same.height) != (stream.width, stream.height) {
-        return differs("size or form of the pictures changed".to_owned());
-    }
-    let old = probe::stamps(id, before, stream.index, cx)?;
-    let new = probe::stamps(id, after, same.index, cx)?;
-    if old.len() != new.len() {
-        return differs(format!("{} pictures became {}", old.len(), new.len()));
-    }
-    let (Some((num, den)), Some((n, d))) = (stream.tick(), same.tick()) else {
-        return differs("the clock of the pictures is not known".to_owned());
-    };
-    let other = |(a, b): (&i64, &i64)| i128::from(*a) * num * d != i128::from(*b) * n * den;
-    if let Some(i) = old.iter().zip(&new).position(other) {
-        return differs(format!("picture {i} is shown at another time"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

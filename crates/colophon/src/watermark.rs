@@ -26,7 +26,8 @@ pub(crate) fn supported(media: Media) -> bool {
     match media {
         Media::Image => cfg!(feature = "image"),
         Media::Audio => cfg!(feature = "audio"),
-        Media::Video | Media::Text | Media::Document => false,
+        Media::Video => cfg!(feature = "video"),
+        Media::Text | Media::Document => false,
     }
 }
 
@@ -93,6 +94,10 @@ fn finding(answer: &Observation, cx: &ReadCx<'_>) -> Finding {
             }
         } else if state.is_there() {
             finding = finding.note("unresolved", "no record says what this payload belongs to");
+        }
+        let read: Vec<&String> = e.streams.iter().filter_map(|s| s.payload.as_ref()).collect();
+        if read.windows(2).any(|pair| pair.first() != pair.last()) {
+            finding = finding.note("streams-disagree", "the pictures carry another payload than the sound");
         }
         finding = finding.with(Evidence::Watermark(e.clone()));
     }

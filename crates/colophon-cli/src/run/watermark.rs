@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use colophon::exit::Exit;
-use colophon::{Error, ErrorKind, State, WatermarkSpec};
+use colophon::{Error, ErrorKind, State, WatermarkEvidence, WatermarkSpec, WatermarkStream};
 use serde_json::json;
 
 use crate::advice::Failure;
@@ -60,6 +60,7 @@ pub(super) fn run(command: &WatermarkCommand) -> Result<Exit, Failure> {
                     "log10_p": p.unwrap_or(0.0),
                     "score": found.confidence.as_ref().map(|c| c.score),
                     "scheme": e.scheme,
+                    "channels": channels(&e),
                     "segments": e.segments,
                     "not_checked": found.why,
                     "timing": {"detect_s": seconds},
@@ -80,6 +81,18 @@ pub(super) fn run(command: &WatermarkCommand) -> Result<Exit, Failure> {
             Ok(if is_found { Exit::Ok } else { Exit::Finding })
         }
     }
+}
+
+/// Payloads by the sense they are read with: `image`, `audio` or `video`, as the name of the scheme says.
+fn channels(e: &WatermarkEvidence) -> serde_json::Map<String, serde_json::Value> {
+    let one = || WatermarkStream {
+        scheme: e.scheme.clone(),
+        payload: e.payload.clone(),
+        ..WatermarkStream::default()
+    };
+    let streams = if e.streams.is_empty() { vec![one()] } else { e.streams.clone() };
+    let name = |scheme: &str| Some(scheme.strip_prefix("org.colophon.")?.split('.').next()?.to_owned());
+    streams.into_iter().filter_map(|s| Some((name(&s.scheme)?, json!(s.payload)))).collect()
 }
 
 fn open(path: &Path) -> Result<(Vec<u8>, colophon::Options), Failure> {
