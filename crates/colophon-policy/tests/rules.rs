@@ -164,3 +164,9 @@ fn tc260_202511a_a_signature_of_others_counts_neither_way() {
     let case = bare(Media::Image).add(aigc(protected_by_others()));
     judged("cn_tc260_202511a_protection", &case, Outcome::NotApplicable);
 }
+
+#[test]
+fn cn_tc260_place_does_not_apply_where_no_guide_names_a_place() {
+    let case = bare(Media::Text).add(aigc(first()).note("place-unnamed", "no guide names a place"));
+    judged("cn_tc260_place", &case, Outcome::NotApplicable);
+}

@@ -36,8 +36,13 @@ impl Mark for AigcMark {
     }
 
     fn read(&self, cx: &ReadCx<'_>) -> Vec<Finding> {
-        let mut findings: Vec<Finding> =
-            cx.layout.entries.iter().flat_map(labels_of).map(|label| label.finding()).collect();
+        let mut findings: Vec<Finding> = cx
+            .layout
+            .entries
+            .iter()
+            .flat_map(labels_of)
+            .map(|label| label.finding(cx.format.info()))
+            .collect();
         if findings.is_empty() {
             findings.push(Finding::new(&INFO, State::Absent));
         }
@@ -117,6 +122,9 @@ pub(super) fn place(layout: &Layout, slot: Slot, labels: &[Label<'_>], json: &st
     Ok(edits)
 }
 
+/// How the sources of slots begin that a practice guide names.
+const GUIDES: &str = "TC260-PG";
+
 /// The keyed list where the container has one, else the XMP packet (TC260-PG-20257A to 202510A).
 pub(super) fn normative_slot(info: &'static FormatInfo) -> Result<Slot> {
     [Slot::Field, Slot::Xmp]
@@ -141,7 +149,7 @@ impl Label<'_> {
         }
     }
 
-    fn finding(&self) -> Finding {
+    fn finding(&self, info: &FormatInfo) -> Finding {
         let e = self.entry;
         let path =
             if e.slot == Slot::Xmp { format!("{} {PREFIX}:{PROPERTY}", e.place) } else { e.place.clone() };
@@ -152,6 +160,8 @@ impl Label<'_> {
                 if !e.normative {
                     finding =
                         finding.note("place-variant", "this place is read, but the guides do not name it");
+                } else if !info.slot(e.slot).is_some_and(|s| s.source.starts_with(GUIDES)) {
+                    finding = finding.note("place-unnamed", "no guide names a place in this type of file");
                 }
                 finding.with(Evidence::Aigc(evidence.clone()))
             }

@@ -54,6 +54,13 @@ pub(super) fn check(check: &Check, x: &Examined<'_>) -> Ruling {
         Check::AigcCharset => charset(e),
         Check::AigcProtection => protection(e),
         Check::AigcAgrees => agrees(&labels, x),
+        _ if finding.notes.iter().any(|n| n.code == "place-unnamed") => Ruling::new(
+            Outcome::NotApplicable,
+            format!(
+                "no guide names a place in this type of file; it stands at {}",
+                finding.place.as_ref().map_or("an unnamed place", |p| p.path.as_str())
+            ),
+        ),
         _ => Ruling::pass_if(
             finding.place.as_ref().is_some_and(|p| p.normative),
             "it stands in the place the guide names",
