@@ -45,7 +45,7 @@ impl Strength {
     fn rule(self) -> Rule {
         match self {
             Self::Gentle => Rule { middle: 47.0, low: 44.0, high: 48.0, cap: 1.0 },
-            Self::Default => Rule { middle: 45.0, low: 42.3, high: 46.0, cap: 1.5 },
+            Self::Default => Rule { middle: 44.0, low: 42.3, high: 46.0, cap: 1.5 },
             Self::Strong => Rule { middle: 42.0, low: 42.0, high: 42.0, cap: 2.2 },
         }
     }
