@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::{Error, Result};
@@ -151,6 +151,21 @@ impl FileSource {
         from.seek(SeekFrom::Start(range.start))?;
         let copied = io::copy(&mut from.take(len), &mut out)?;
         if copied == len { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+impl FileSource {
+    /// A path under which another process of the same user can open this very file while it is held here, even when it was
+    /// renamed or deleted since. `None` where the system has none.
+    pub fn place(&self) -> Option<PathBuf> {
+        #[cfg(target_os = "linux")]
+        {
+            let number = std::os::fd::AsRawFd::as_raw_fd(&self.file);
+            let path = PathBuf::from(format!("/proc/{}/fd/{number}", std::process::id()));
+            File::open(&path).is_ok().then_some(path)
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
     }
 }
 

@@ -21,6 +21,8 @@ pub mod webp;
 
 use colophon_core::Format;
 
+pub use ocr::read_label;
+
 /// The formats of this crate.
 pub static FORMATS: &[&dyn Format] = &[
     &png::FORMAT,

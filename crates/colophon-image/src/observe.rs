@@ -3,6 +3,7 @@
 use colophon_core::{
     Confidence, ErrorKind, Observation, Query, RenderCx, Result, State, WatermarkEvidence, Why,
 };
+use colophon_label::visible::Luma;
 
 use crate::apply::{key, key_name};
 use crate::label;
@@ -52,7 +53,8 @@ pub(crate) fn observe(
             Query::Label(None) => {
                 let Some(tool) = &cx.tools.tesseract else { return Ok(unanswered(query, Why::NoRecord)) };
                 let luma = luma.get_or_insert_with(|| raster.luma());
-                Ok(ocr::look(tool, &raster, luma, cx.limits))
+                let picture = Luma { width: raster.width, height: raster.height, data: luma };
+                Ok(ocr::read_label(tool, &picture, cx.limits))
             }
             Query::Watermark(secret) | Query::OwnWatermark(secret) => mark(id, &raster, *secret),
             other => Ok(unanswered(other, Why::NoRecord)),

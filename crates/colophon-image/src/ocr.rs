@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use colophon_core::{LabelEvidence, Limits, Observation, State, Why};
+use colophon_label::visible::Luma;
 use colophon_label::written;
 
 use crate::label::place;
-use crate::raster::Raster;
 
 /// Shortest side in pixels that a picture is brought to: a label of 5 % then has letters of 32 pixels,
 /// which Tesseract reads better than larger ones.
@@ -49,29 +49,31 @@ struct Line {
     bottom: f32,
 }
 
-/// Looks for a label with the program at `tool`.
-pub(crate) fn look(tool: &Path, raster: &Raster, luma: &[u8], limits: &Limits) -> Observation {
+/// Looks for a label in a picture, upright as it is shown, with the program at `tool` (Tesseract).
+///
+/// Answers `Present` with what was read and where, or `NotChecked`: what is not read proves nothing.
+pub fn read_label(tool: &Path, picture: &Luma<'_>, limits: &Limits) -> Observation {
     let not_checked = |why| Observation::Label {
         state: State::NotChecked,
         why: Some(why),
         evidence: None,
         confidence: None,
     };
-    let short = raster.width.min(raster.height).max(1) as f32;
+    let short = picture.width.min(picture.height).max(1) as f32;
     let scale = (WORKING_SIDE / short).min(MOST_ENLARGED);
     for (window, inverted) in WINDOWS.iter().map(|w| (w, false)).chain([(&WINDOWS[0], true)]) {
-        let part = Part::of(window, raster);
-        let (bytes, width, height) = part.picture(raster, luma, scale, inverted);
+        let part = Part::of(window, picture);
+        let (bytes, width, height) = part.picture(picture, scale, inverted);
         if u64::from(width) * u64::from(height) > limits.pixels {
             return not_checked(Why::Limit);
         }
         let Some(answer) = run(tool, &bytes, limits) else { return not_checked(Why::MissingTool) };
         let lines = lines(&answer, scale, (part.left as f32, part.top as f32));
         if let Some(found) = label(&lines) {
-            let ink = ink_height(raster, luma, &found);
+            let ink = ink_height(picture, &found);
             let position = place(
                 (found.left, found.top, found.right - found.left, found.bottom - found.top),
-                (raster.width as f32, raster.height as f32),
+                (picture.width as f32, picture.height as f32),
             );
             return Observation::Label {
                 state: State::Present,
@@ -100,23 +102,23 @@ struct Part {
 }
 
 impl Part {
-    fn of(&[left, top, right, bottom]: &[f32; 4], raster: &Raster) -> Self {
+    fn of(&[left, top, right, bottom]: &[f32; 4], luma: &Luma<'_>) -> Self {
         let at = |share: f32, all: u32| ((share * all as f32) as u32).min(all.saturating_sub(1));
-        let (x, y) = (at(left, raster.width), at(top, raster.height));
+        let (x, y) = (at(left, luma.width), at(top, luma.height));
         let span = |from: u32, to: f32, all: u32| ((to * all as f32) as u32).min(all).max(from + 1) - from;
-        Self { left: x, top: y, width: span(x, right, raster.width), height: span(y, bottom, raster.height) }
+        Self { left: x, top: y, width: span(x, right, luma.width), height: span(y, bottom, luma.height) }
     }
 
     /// Its brightness at another scale, as a PGM file: means of what a pixel covers, or values between neighbours.
-    fn picture(&self, raster: &Raster, luma: &[u8], scale: f32, inverted: bool) -> (Vec<u8>, u32, u32) {
+    fn picture(&self, luma: &Luma<'_>, scale: f32, inverted: bool) -> (Vec<u8>, u32, u32) {
         let side = |v: u32| ((v as f32 * scale).round() as u32).max(1);
         let (width, height) = (side(self.width), side(self.height));
         let mut out = format!("P5 {width} {height} 255\n").into_bytes();
         let step = 1.0 / scale;
-        let pitch = raster.width as usize;
+        let pitch = luma.width as usize;
         let row = |y: u32| {
             let from = (self.top + y) as usize * pitch + self.left as usize;
-            luma.get(from..from + self.width as usize).unwrap_or_default()
+            luma.data.get(from..from + self.width as usize).unwrap_or_default()
         };
         let spans = |cells: u32, len: u32| -> Vec<(u32, u32)> {
             (0..cells)
@@ -284,15 +286,14 @@ fn label(lines: &[Line]) -> Option<Line> {
 }
 
 /// Rows of the line's box whose brightness leaves that of the ground by half of what the type does.
-fn ink_height(raster: &Raster, luma: &[u8], line: &Line) -> f32 {
+fn ink_height(luma: &Luma<'_>, line: &Line) -> f32 {
     let box_height = line.bottom - line.top;
     let pad = (box_height * 0.15).max(1.0);
     let clamp = |v: f32, most: u32| v.max(0.0).min(most as f32) as usize;
-    let (left, right) = (clamp(line.left, raster.width), clamp(line.right.ceil(), raster.width));
-    let (top, bottom) =
-        (clamp(line.top - pad, raster.height), clamp((line.bottom + pad).ceil(), raster.height));
+    let (left, right) = (clamp(line.left, luma.width), clamp(line.right.ceil(), luma.width));
+    let (top, bottom) = (clamp(line.top - pad, luma.height), clamp((line.bottom + pad).ceil(), luma.height));
     let row = |y: usize| {
-        luma.get(y * raster.width as usize + left..y * raster.width as usize + right).unwrap_or_default()
+        luma.data.get(y * luma.width as usize + left..y * luma.width as usize + right).unwrap_or_default()
     };
     let mut levels: Vec<u8> = (top..bottom).flat_map(|y| row(y).iter().copied()).collect();
     if levels.is_empty() {

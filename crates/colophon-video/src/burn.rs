@@ -12,11 +12,12 @@ use colophon_container::bmff::edit::{Change, edit};
 use colophon_container::bmff::{self, metadata, movie};
 use colophon_core::{
     Canvas, Error, ErrorKind, FileSource, LabelForm, LabelSpec, Patch, Placed, RenderCx, Result, SignalOp,
-    Slot, Source, SourceReader, Span,
+    Slot, Source, Span,
 };
 use colophon_label::visible;
 
 use crate::child;
+use crate::local::Local;
 use crate::mp4::{MOV, MP4, Opened};
 use crate::overlay;
 use crate::pass::{self, Pass};
@@ -25,6 +26,8 @@ use crate::probe::{Probe, Stream, Timed};
 /// Code value of diffuse white, as a share of full scale: about 203 cd/m² (ITU-R BT.2408, 3.2: 58 % PQ, 75 % HLG).
 const WHITE_PQ: f32 = 0.58;
 const WHITE_HLG: f32 = 0.75;
+/// Bits a second below which no picture is held: a label must stay legible.
+const LEAST_RATE: u64 = 150_000;
 
 /// One movie to be labelled.
 pub(crate) struct Job<'a> {
@@ -63,9 +66,10 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     child::program(id, job.cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
 
     let folder = tempfile::tempdir()?;
-    let (before, after) = (folder.path().join("before.mp4"), folder.path().join("after.mp4"));
-    std::io::copy(&mut SourceReader::new(job.source), &mut File::create(&before)?)?;
-    let timed = Timed::of_picture(id, &before, job.cx)?;
+    let after = folder.path().join("after.mp4");
+    let local = Local::of(job.source)?;
+    let before = local.path();
+    let timed = Timed::of_picture(id, before, job.cx)?;
     let stream = timed.stream()?;
     refuse_what_would_be_lost(id, &timed.probe, stream)?;
     let coded =
@@ -78,10 +82,11 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     if front(job.file) {
         options.extend(["-movflags", "+faststart"].map(str::to_owned));
     }
+    let most = most(&timed.probe, stream, mark.is_some());
     let marks = Pass {
         id,
         cx: job.cx,
-        before: &before,
+        before,
         demuxer: "mov",
         after: &after,
         muxer: if job.quicktime { "mov" } else { "mp4" },
@@ -89,7 +94,7 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
         source: &timed,
         label: coded.as_ref().map(|(coded, seconds)| (coded, *seconds)),
         mark,
-        encoder: &|number| encoder(id, stream, number),
+        encoder: &|number| Ok(held(encoder(id, stream, number)?, most, number)),
         options,
     }
     .run()?;
@@ -222,6 +227,33 @@ pub(crate) fn encoder(id: &'static str, stream: &Stream, number: usize) -> Resul
         out.extend([format!("-x265-params:v:{number}"), params]);
     }
     Ok(out)
+}
+
+/// Bits a second that a labelled picture may take: those of the source, where they are known, so that the file does not
+/// grow. A watermark is not held down: what an encoder saves at, it takes away from the mark.
+pub(crate) fn most(probe: &Probe, stream: &Stream, marked: bool) -> Option<u64> {
+    probe.bits(stream).filter(|_| !marked).map(|bits| bits.max(LEAST_RATE))
+}
+
+/// The arguments of [`encoder`], held to a rate. The buffer is one second: a short clip is held as well.
+pub(crate) fn held(mut arguments: Vec<String>, most: Option<u64>, number: usize) -> Vec<String> {
+    let name = arguments.get(1).map_or("", String::as_str).to_owned();
+    let Some(most) = most else { return arguments };
+    match name.as_str() {
+        "libx264" | "libx265" => arguments.extend([
+            format!("-maxrate:v:{number}"),
+            most.to_string(),
+            format!("-bufsize:v:{number}"),
+            most.to_string(),
+        ]),
+        // A quality with a rate beside it is a quality within that rate.
+        "libvpx" | "libvpx-vp9" => {
+            let rate = format!("-b:v:{number}");
+            arguments.extend([rate, most.to_string()]);
+        }
+        _ => {}
+    }
+    arguments
 }
 
 pub(crate) fn threads() -> String {

@@ -12,6 +12,7 @@ mod child;
 mod flv;
 #[cfg(test)]
 mod foreign;
+mod local;
 mod look;
 mod marks;
 mod matroska;

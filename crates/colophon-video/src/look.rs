@@ -1,15 +1,15 @@
 //! Labels looked for in the pictures of a movie, and one file for all who look.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use colophon_core::{
-    Confidence, ErrorKind, LabelEvidence, LabelRecord, Observation, Query, RenderCx, Result, Source,
-    SourceReader, State, Why,
+    Confidence, ErrorKind, LabelEvidence, LabelRecord, Observation, Query, RenderCx, Result, Source, State,
+    Why,
 };
 use colophon_label::visible::{self, LabelCheck, Luma};
 
+use crate::local::Local;
 use crate::mp4::Opened;
 use crate::{child, marks};
 
@@ -20,6 +20,10 @@ const SIDE: u32 = 1280;
 /// Seconds looked at behind the recorded end, and without a recorded length.
 const BEYOND: f64 = 0.5;
 const UNKNOWN: f64 = 3.0;
+/// Pictures read in each second, the seconds read, and how many pictures are read before one shows a label.
+const READ_RATE: u32 = 2;
+const READ_SECONDS: f64 = 3.0;
+const TRIES: usize = 2;
 
 /// The pictures of a file, as far as looking at them takes.
 #[derive(Clone, Copy, Debug)]
@@ -58,21 +62,28 @@ pub(crate) fn observe(
     if u64::from(w).saturating_mul(h.into()) > cx.limits.pixels || w == 0 || h == 0 {
         return Ok(queries.iter().map(|q| unanswered(q, Why::Limit)).collect());
     }
-    // The children want a file. One copy serves all questions.
-    let mut copy = None;
+    // The children want a file. One serves all questions.
+    let mut file = None;
     queries
         .iter()
         .map(|query| {
             let answer = match query {
-                Query::Label(None) => return Ok(unanswered(query, Why::NoRecord)),
+                Query::Label(None) => {
+                    let Some(reader) = &cx.tools.tesseract else {
+                        return Ok(unanswered(query, Why::NoRecord));
+                    };
+                    child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")
+                        .and_then(|_| local(source, &mut file))
+                        .and_then(|file| read(id, file.path(), clip, reader, cx))
+                }
                 Query::Label(Some(record)) => child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")
-                    .and_then(|_| local(source, &mut copy))
-                    .and_then(|path| label(id, &path, clip, record, cx)),
+                    .and_then(|_| local(source, &mut file))
+                    .and_then(|file| label(id, file.path(), clip, record, cx)),
                 Query::Watermark(secret) | Query::OwnWatermark(secret) => {
                     let own = matches!(query, Query::OwnWatermark(_));
                     child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")
-                        .and_then(|_| local(source, &mut copy))
-                        .and_then(|path| marks::look(id, &path, clip, *secret, own, cx))
+                        .and_then(|_| local(source, &mut file))
+                        .and_then(|file| marks::look(id, file.path(), clip, *secret, own, cx))
                 }
                 _ => return Ok(Observation::Unsupported),
             };
@@ -86,22 +97,12 @@ pub(crate) fn observe(
         .collect()
 }
 
-/// The source as a file of its own, made at the first call.
-fn local(source: &dyn Source, copy: &mut Option<tempfile::TempDir>) -> Result<PathBuf> {
-    if let Some(folder) = copy {
-        return Ok(folder.path().join("video"));
+/// The source as a file, made at the first call.
+fn local<'a>(source: &dyn Source, file: &'a mut Option<Local>) -> Result<&'a Local> {
+    match file {
+        Some(file) => Ok(file),
+        None => Ok(file.insert(Local::of(source)?)),
     }
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("video");
-    let mut out = File::create(&path)?;
-    match source.as_file() {
-        Some(file) => file.copy_to(0..source.len(), &out)?,
-        None => {
-            std::io::copy(&mut SourceReader::new(source), &mut out)?;
-        }
-    }
-    *copy = Some(folder);
-    Ok(path)
 }
 
 fn unanswered(query: &Query<'_>, why: Why) -> Observation {
@@ -122,37 +123,96 @@ fn label(
     record: &LabelRecord,
     cx: &RenderCx<'_>,
 ) -> Result<Observation> {
+    let until = record.span.map_or(UNKNOWN, |s| s.start_s + s.duration_s) + BEYOND;
+    let mut checks: Vec<LabelCheck> = Vec::new();
+    pictures(id, path, clip, (RATE, until), cx, &mut |picture| checks.push(visible::check(record, picture)))?;
+    Ok(answer(record, &checks, clip.duration_s))
+}
+
+/// Hands pictures from the first shown one on to `each`: so many a second, for so many seconds.
+fn pictures(
+    id: &'static str,
+    path: &Path,
+    clip: &Clip,
+    (rate, until): (u32, f64),
+    cx: &RenderCx<'_>,
+    each: &mut (dyn FnMut(&Luma<'_>) + Send),
+) -> Result<()> {
     let (w, h) = clip.displayed;
     let scale = (f64::from(SIDE) / f64::from(w.max(h))).min(1.0);
     let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
     let (width, height) = (side(w), side(h));
-    let until = record.span.map_or(UNKNOWN, |s| s.start_s + s.duration_s) + BEYOND;
-
     let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
     let mut command = Command::new(ffmpeg);
-    command.args([
-        "-hide_banner",
-        "-nostdin",
-        "-v",
-        "error",
-        "-protocol_whitelist",
-        "file,pipe",
-        "-threads",
-        "2",
-    ]);
-    command.args(["-f", clip.demuxer, "-i"]).arg(child::file(path));
+    command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+    command.args(["-threads", "2", "-f", clip.demuxer, "-i"]).arg(child::file(path));
     command.args(["-map", "0:v:0", "-t", &format!("{until:.3}")]);
-    command.args(["-vf", &format!("scale={width}:{height}:flags=area,setsar=1,fps={RATE}")]);
+    command.args(["-vf", &format!("scale={width}:{height}:flags=area,setsar=1,fps={rate}")]);
     command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
-    let mut checks: Vec<LabelCheck> = Vec::new();
     let mut picture = vec![0; width as usize * height as usize];
     child::stream(id, &mut command, cx.limits, &mut |pipe| {
         while pipe.read_exact(&mut picture).is_ok() {
-            checks.push(visible::check(record, &Luma { width, height, data: &picture }));
+            each(&Luma { width, height, data: &picture });
         }
         Ok(())
+    })
+}
+
+/// Reads a label without a record in the first seconds, where the rules put it (GB 45438-2025, 5.4). What is not read proves
+/// nothing.
+fn read(id: &'static str, path: &Path, clip: &Clip, reader: &Path, cx: &RenderCx<'_>) -> Result<Observation> {
+    let mut answers: Vec<Observation> = Vec::new();
+    pictures(id, path, clip, (READ_RATE, READ_SECONDS), cx, &mut |picture| {
+        // Where the first pictures show none, a second one is given a chance, and no more: reading takes its time.
+        let seen = answers.iter().any(|a| matches!(a, Observation::Label { state: State::Present, .. }));
+        if seen || answers.len() < TRIES {
+            answers.push(colophon_image::read_label(reader, picture, cx.limits));
+        }
     })?;
-    Ok(answer(record, &checks, clip.duration_s))
+    Ok(together(answers, clip.duration_s))
+}
+
+/// One answer from what was read in pictures, in their order: the first words, the lowest type, when it was seen.
+fn together(answers: Vec<Observation>, whole: Option<f64>) -> Observation {
+    let step = 1.0 / f64::from(READ_RATE);
+    let mut seen: Vec<(f64, f64)> = Vec::new();
+    let mut found: Option<LabelEvidence> = None;
+    let mut why = None;
+    for (i, answer) in answers.into_iter().enumerate() {
+        let Observation::Label { state, why: reason, evidence, .. } = answer else { continue };
+        why = why.or(reason);
+        let Some(evidence) = evidence.filter(|_| state == State::Present) else { continue };
+        let at = i as f64 * step;
+        let end = whole.map_or(at + step, |w| (at + step).min(w));
+        match seen.last_mut() {
+            Some(last) if (last.1 - at).abs() < 1e-6 => last.1 = end,
+            _ => seen.push((at, end)),
+        }
+        match &mut found {
+            Some(first) => {
+                first.height_ratio = first
+                    .height_ratio
+                    .zip(evidence.height_ratio)
+                    .map(|(a, b)| a.min(b))
+                    .or(first.height_ratio);
+            }
+            None => found = Some(evidence),
+        }
+    }
+    match found {
+        Some(evidence) => Observation::Label {
+            state: State::Present,
+            why: None,
+            evidence: Some(LabelEvidence { seen, ..evidence }),
+            confidence: None,
+        },
+        None => Observation::Label {
+            state: State::NotChecked,
+            why: why.or(Some(Why::Undecodable)),
+            evidence: None,
+            confidence: None,
+        },
+    }
 }
 
 /// One answer from the pictures, in their order.
@@ -208,3 +268,6 @@ fn answer(record: &LabelRecord, checks: &[LabelCheck], whole: Option<f64>) -> Ob
 fn confidence(check: &LabelCheck) -> Confidence {
     Confidence { score: f64::from(check.score), log10_p: None, threshold: f64::from(check.threshold) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -338,10 +338,9 @@ fn map(
         } else {
             command.args(["-map", &format!("0:{}", s.index)]);
         }
-        if !sounds.is_empty() {
-            // Said for one stream, it has to be said for all.
-            said.extend([format!("-map_metadata:s:{at}"), format!("0:s:{}", s.index)]);
-        }
+        // What comes out of a filter has no language and no name unless they are said, and said for one stream, it has to
+        // be said for all.
+        said.extend([format!("-map_metadata:s:{at}"), format!("0:s:{}", s.index)]);
         videos += usize::from(s.codec_type == "video");
         audios += usize::from(s.codec_type == "audio");
     }

@@ -26,6 +26,7 @@ pub(crate) struct Probe {
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Container {
     start_time: Option<String>,
+    bit_rate: Option<String>,
 }
 
 /// One stream.
@@ -93,6 +94,15 @@ impl Probe {
     /// The streams that are kept: all but data, which muxers make again.
     pub(crate) fn kept(&self) -> impl Iterator<Item = &Stream> {
         self.streams.iter().filter(|s| s.codec_type != "data")
+    }
+
+    /// Bits a second of a video stream: what the container says of it, else what the other streams leave of the file.
+    pub(crate) fn bits(&self, stream: &Stream) -> Option<u64> {
+        stream.bits().or_else(|| {
+            let others = self.streams.iter().filter(|s| s.index != stream.index).filter_map(Stream::bits);
+            let all: u64 = self.format.bit_rate.as_deref()?.parse().ok()?;
+            Some(all.saturating_sub(others.fold(0, u64::saturating_add)))
+        })
     }
 
     /// Adds what only the pictures of a stream say, where the stream itself does not.

@@ -261,3 +261,19 @@ fn ten_bits_are_ten_bits_also_behind_the_label() {
     let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
     assert!((mean - f64::from(level)).abs() < 0.5, "{mean}");
 }
+
+#[test]
+fn the_labelled_stream_keeps_its_language() {
+    let bytes =
+        clip("a.mp4", 1.0, &["-c:v", "libx264", "-preset", "ultrafast", "-metadata:s:v:0", "language=deu"]);
+    let (out, _) = burned(&MP4, &bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mp4");
+    std::fs::write(&path, out).unwrap();
+    let said = Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", "stream_tags=language", "-of", "csv=p=0"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "deu");
+}

@@ -4,15 +4,15 @@
 //! As for MP4: what is not the shown picture is copied, what must be said to the encoder again is said, what cannot be kept
 //! is refused by name. Metadata that ffmpeg drops (all of AVI's own) is written again from the source.
 
-use std::fs::File;
 use std::io::Write;
 
 use colophon_container::bmff::movie::{Orientation, Track};
 use colophon_core::{
     Canvas, Edit, Error, ErrorKind, FileSource, Format, Observation, Placed, Query, RenderCx, Result,
-    SignalOp, Slot, Source, SourceReader,
+    SignalOp, Slot, Source,
 };
 
+use crate::local::Local;
 use crate::pass::{self, Pass};
 use crate::probe::{Stream, Timed};
 use crate::{burn, child, look, overlay};
@@ -44,9 +44,10 @@ pub(crate) fn burn(
     child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
     let layout = format.inspect(source, cx.limits)?;
     let folder = tempfile::tempdir()?;
-    let (before, after) = (folder.path().join("before"), folder.path().join("after"));
-    std::io::copy(&mut SourceReader::new(source), &mut File::create(&before)?)?;
-    let timed = Timed::of_picture(id, &before, cx)?;
+    let after = folder.path().join("after");
+    let local = Local::of(source)?;
+    let before = local.path();
+    let timed = Timed::of_picture(id, before, cx)?;
     let stream = timed.stream()?;
     burn::refuse_what_would_be_lost(id, &timed.probe, stream)?;
     if stream.side_data_list.iter().any(|d| d.kind.contains("Display Matrix")) {
@@ -62,10 +63,11 @@ pub(crate) fn burn(
         .map(|spec| burn::draw(id, spec, Canvas { width, height }, layout.properties.duration_s))
         .transpose()?;
     let coded = drawn.as_ref().map(|(d, s)| (overlay::coded(&d.overlay, &track, burn::white(stream)), *s));
+    let most = burn::most(&timed.probe, stream, mark.is_some());
     let marks = Pass {
         id,
         cx,
-        before: &before,
+        before,
         demuxer: names.demuxer,
         after: &after,
         muxer: names.muxer,
@@ -73,7 +75,7 @@ pub(crate) fn burn(
         source: &timed,
         label: coded.as_ref().map(|(coded, seconds)| (coded, *seconds)),
         mark,
-        encoder: &|number| encoder(id, stream, number),
+        encoder: &|number| Ok(burn::held(encoder(id, stream, number)?, most, number)),
         options: Vec::new(),
     }
     .run()?;

@@ -150,8 +150,8 @@ pub(crate) struct LabelArgs {
     /// Ink height in percent of the shortest side; never below a profile's floor.
     #[arg(long, value_name = "PERCENT")]
     pub(crate) label_height: Option<f32>,
-    /// Seconds the label is shown on video.
-    #[arg(long, value_name = "SECONDS")]
+    /// Seconds the label is shown on video, or `all` for as long as it runs.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) label_duration: Option<f64>,
 }
 
@@ -284,4 +284,13 @@ impl Strength {
             Self::Strong => "strong",
         }
     }
+}
+
+/// Seconds; `all` is longer than any clip.
+fn seconds(text: &str) -> Result<f64, String> {
+    if text == "all" {
+        return Ok(f64::from(u32::MAX));
+    }
+    let number = text.parse::<f64>().ok().filter(|s| *s > 0.0 && s.is_finite());
+    number.ok_or_else(|| "a number of seconds above 0, or `all`".to_owned())
 }
