@@ -51,6 +51,6 @@ mod tests {
         let source = colophon_core::FileSource::open(&path).unwrap();
         let own = Local::of(&source).unwrap();
         assert_eq!(std::fs::read(own.path()).unwrap(), bytes);
-        assert_eq!(own._folder.is_none(), cfg!(target_os = "linux"));
+        assert_eq!(own.path().starts_with("/proc"), cfg!(target_os = "linux"));
     }
 }
