@@ -10,12 +10,12 @@ use colophon_core::{
     Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
 
+use crate::carry;
 use crate::decode::Sound;
 use crate::observe;
 use crate::pass::{Pass, Programme};
 use crate::pcm::{Coding, Reader};
 use crate::tag;
-use crate::view;
 
 mod common;
 
@@ -306,11 +306,11 @@ impl File {
 fn patched(source: &dyn Source, range: Range<u64>, patch: &Patch, out: &mut dyn Write) -> Result<()> {
     let mut at = range.start;
     for s in patch.splices().iter().filter(|s| range.start <= s.range.start && s.range.end <= range.end) {
-        view::copy(source, at..s.range.start, out)?;
+        carry::copy(source, at..s.range.start, out)?;
         out.write_all(&s.with)?;
         at = s.range.end;
     }
-    view::copy(source, at..range.end, out)
+    carry::copy(source, at..range.end, out)
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use colophon_core::{
     Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
 
+use crate::carry;
 use crate::decode::Sound;
 use crate::observe;
 use crate::pass::{Pass, Programme};
 use crate::pcm::{Coding, Reader};
-use crate::view;
 
 const ID: &str = "caf";
 /// Chunks whose positions count sample frames: what is inserted in front would make them wrong.
@@ -272,10 +272,10 @@ impl File {
             return Err(Error::unsupported(ID, text).at_place(caf::name(c.id)).at_offset(c.range.start));
         }
         let samples_len = self.data.end - self.data.start + added * coding.align();
-        view::copy(source, 0..self.sound.start, out)?;
+        carry::copy(source, 0..self.sound.start, out)?;
         out.write_all(b"data")?;
         out.write_all(&(EDIT_COUNT + samples_len).to_be_bytes())?;
-        view::copy(source, self.data.start - EDIT_COUNT..self.data.start, out)?;
+        carry::copy(source, self.data.start - EDIT_COUNT..self.data.start, out)?;
         let mut sound = Reader::new(ID, source, coding, self.data.clone(), limits);
         let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         while sound.next_f32(&mut samples)? {
@@ -289,7 +289,7 @@ impl File {
         bytes.clear();
         coding.encode(&ready, &mut bytes);
         out.write_all(&bytes)?;
-        view::copy(source, self.sound.end..source.len(), out)?;
+        carry::copy(source, self.sound.end..source.len(), out)?;
         Ok(placed)
     }
 }

@@ -46,6 +46,13 @@ pub(crate) trait Sound: Send {
     /// # Errors
     /// `Limit` for sound longer than allowed, `Malformed` for a broken container, `Io`.
     fn next_f32(&mut self, out: &mut Vec<f32>) -> Result<bool>;
+
+    /// Passes over up to `frames` sample frames where that takes no decoding; how many were passed over. Coded sound
+    /// passes over none.
+    fn pass_over(&mut self, frames: u64) -> u64 {
+        let _ = frames;
+        0
+    }
 }
 
 /// A decoder at some place of a sound. Packets that cannot be decoded are counted and left out.

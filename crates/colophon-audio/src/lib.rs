@@ -9,6 +9,7 @@ use colophon_core::Format;
 pub mod aiff;
 mod audible;
 pub mod caf;
+mod carry;
 mod decode;
 mod ffmpeg;
 pub mod flac;
@@ -23,7 +24,6 @@ mod pcm;
 mod resample;
 mod spoken;
 mod tag;
-mod view;
 pub mod watermark;
 pub mod wav;
 

@@ -150,7 +150,7 @@ impl Programme<'_> {
         if !matches!(spec.form, LabelForm::Audible(_)) {
             return Err(Error::unsupported(self.id, "sound takes audible labels only"));
         }
-        let loudness: Loudness = loudness::measure(&mut *(self.open)()?)?;
+        let loudness: Loudness = loudness::measure(self.open, self.frames)?;
         Label::new(self.id, spec, self.rate, &loudness)
     }
 }

@@ -126,4 +126,11 @@ impl Sound for Reader<'_> {
         self.coding.decode(&bytes, out);
         Ok(true)
     }
+
+    fn pass_over(&mut self, frames: u64) -> u64 {
+        let align = self.coding.align();
+        let frames = frames.min((self.data.end - self.at) / align);
+        self.at += frames * align;
+        frames
+    }
 }

@@ -4,7 +4,10 @@
 //! not depend on how the input is cut into chunks.
 
 use std::f64::consts::PI;
+use std::hint::black_box;
 use std::sync::Arc;
+
+use colophon_signal::simd::vectorised;
 
 /// Zero crossings of the sinc kernel on each side, counted at the lower of the two rates.
 const CROSSINGS: f64 = 12.0;
@@ -97,6 +100,21 @@ impl Resampler {
     }
 
     fn drain(&mut self, limit: u64, output: &mut Vec<f32>) {
+        vectorised(
+            #[inline(always)]
+            || self.settled(limit, output),
+        );
+        // Forget in large steps so that moving the rest costs little.
+        let next = self.whole - (self.half as i64 - 1 + self.base);
+        let spent = usize::try_from(next).unwrap_or(0).min(self.history.len());
+        if spent > 4096 {
+            self.history.drain(..spent);
+            self.base += spent as i64;
+        }
+    }
+
+    #[inline(always)]
+    fn settled(&mut self, limit: u64, output: &mut Vec<f32>) {
         let (step, step_rest) = ((self.down / self.up) as i64, self.down % self.up);
         let lead = self.half as i64 - 1 + self.base;
         let Self { history, table, whole, rest, produced, .. } = self;
@@ -118,13 +136,6 @@ impl Resampler {
                 *rest -= self.up;
                 *whole += 1;
             }
-        }
-        // Forget in large steps so that moving the rest costs little.
-        let next = self.whole - lead;
-        let spent = usize::try_from(next).unwrap_or(0).min(self.history.len());
-        if spent > 4096 {
-            self.history.drain(..spent);
-            self.base += spent as i64;
         }
     }
 }
@@ -151,23 +162,17 @@ pub(crate) fn bessel_i0(x: f64) -> f64 {
     sum
 }
 
+#[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let [p, q, r, s] = products(a, b);
-    (p + q) + (r + s)
-}
-
-/// Sums of products, one for each place modulo four.
-///
-/// A function of its own: with the final sum in sight the compiler lays the lanes out for that instead of for the loop.
-#[inline(never)]
-fn products(a: &[f32], b: &[f32]) -> [f32; 4] {
     let mut lanes = [0.0f32; LANES];
     for (x, y) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
         for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
             *lane += x * y;
         }
     }
-    std::array::from_fn(|i| lanes[i] + lanes[i + 4])
+    // With the final sum in sight the compiler lays the lanes out for that instead of for the loop.
+    let [a, b, c, d, e, f, g, h] = black_box(lanes);
+    ((a + e) + (b + f)) + ((c + g) + (d + h))
 }
 
 fn gcd(a: u64, b: u64) -> u64 {

@@ -4,15 +4,16 @@ use std::io::Write;
 
 use colophon_container::riff::{self, Change, Riff};
 use colophon_core::{
-    Carrier, Edit, Entry, Error, Format, FormatInfo, LabelForm, Layout, Limits, Magic, Media, Observation,
-    Patch, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
+    Carrier, Edit, Entry, Error, Format, FormatInfo, LabelForm, Layout, Limits, Magic, Media, Normalisation,
+    Observation, Patch, Patched, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot,
+    SlotInfo, Source,
 };
 
 use crate::audible::Label;
+use crate::carry;
 use crate::decode::{Container, Decoder, Part, Sound};
 use crate::observe;
 use crate::pass::{Pass, Programme};
-use crate::view::{self, Patched};
 
 mod positions;
 mod sample;
@@ -52,8 +53,8 @@ static INFO: FormatInfo = FormatInfo {
         SlotInfo { slot: Slot::Jumbf, place: "RIFF chunk C2PA", source: "C2PA 2.1, A.3.4" },
     ],
     signal: SignalSupport::Render,
-    carrier: Carrier::Native("audio/wav"),
-    note: "the rhythm is inserted; samples of the programme stay bit for bit; RF64 cannot be signed yet",
+    carrier: Carrier::Slot("audio/wav", Normalisation::Raw),
+    note: "the rhythm is inserted; samples of the programme stay bit for bit",
 };
 
 /// WAVE.
@@ -68,6 +69,14 @@ impl Format for Wav {
     fn score(&self, head: &[u8]) -> u8 {
         let riff = [&b"RIFF"[..], b"RF64", b"BW64"].iter().any(|id| head.starts_with(id));
         if riff && head.get(8..12) == Some(b"WAVE") { 95 } else { 0 }
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+
+    fn renders_by_position(&self) -> bool {
+        true
     }
 
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
@@ -144,7 +153,7 @@ impl Format for Wav {
             if rest.is_empty() {
                 patch.apply(source, out)?;
             } else {
-                placed.extend(self.render(&Patched::new(source, &patch), rest, cx, out)?);
+                placed.extend(self.render(&Patched::new(source, &patch)?, rest, cx, out)?);
             }
             return Ok(placed);
         }
@@ -249,7 +258,7 @@ impl Wave {
             ));
         }
         let mut sound = sample::Reader::new(source, *f, self.data.clone(), limits);
-        view::copy(source, 0..self.data.start, out)?;
+        carry::copy(source, 0..self.data.start, out)?;
         let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         while sound.next_f32(&mut samples)? {
             pass.push(&samples, &mut ready);
@@ -265,7 +274,7 @@ impl Wave {
         // A last frame that is not whole, then everything behind the samples.
         let align = u64::from(f.align);
         let whole = self.data.start + (self.data.end - self.data.start) / align * align;
-        view::copy(source, whole..source.len(), out)?;
+        carry::copy(source, whole..source.len(), out)?;
         Ok(placed)
     }
 

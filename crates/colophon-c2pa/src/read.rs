@@ -103,13 +103,11 @@ fn embedded(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
     Some(f)
 }
 
-/// The store of a file that is not held in memory: its binding is hashed here, everything else is the library's to check.
-/// `None` where the library has to read the file.
+/// The store of a file that is not held in memory, or was hashed already: its binding is hashed here, everything else is the
+/// library's to check. `None` where the library has to read the file.
 fn streamed(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
     let mut entries = cx.layout.of(Slot::Jumbf);
-    let (Some(entry), None, None) = (entries.next(), entries.next(), cx.source.as_bytes()) else {
-        return None;
-    };
+    let (Some(entry), None, true) = (entries.next(), entries.next(), hashed_here(cx)) else { return None };
     let (read, holds) = apart(&entry.value, mime, cx.source, cx.binding, cx.trust, cx.limits)?;
     let mut f = match read {
         Ok(reader) => finding(&reader, "embedded", Some(&entry.value), Some(holds), cx.trust),
@@ -117,6 +115,12 @@ fn streamed(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
     };
     f.place = Some(Place::at(entry.place.clone(), entry.range.clone(), entry.normative));
     Some(f)
+}
+
+/// Whether the binding of the content is compared here: the library reads large pieces of what is not in memory, and all of
+/// what is once more.
+fn hashed_here(cx: &ReadCx<'_>) -> bool {
+    cx.source.as_bytes().is_none() || cx.binding.is_some()
 }
 
 /// Reads a store apart from its file: the library's answer, which is a mismatch of content for want of content, and whether
@@ -149,7 +153,7 @@ fn store(
     carrier: &str,
     slot: Option<(Normalisation, std::ops::Range<u64>)>,
 ) -> Finding {
-    if cx.source.as_bytes().is_none()
+    if hashed_here(cx)
         && let Some((read, holds)) = apart(bytes, mime, cx.source, cx.binding, cx.trust, cx.limits)
     {
         return match read {

@@ -24,12 +24,11 @@ pub(crate) fn begin<'a>(cx: &SealCx<'a>) -> Result<Option<Box<dyn Sealing + 'a>>
         Carrier::Native(mime) if BMFF.contains(&mime) && info.slot(Slot::Jumbf).is_some() => {
             Ok(Some(Box::new(Embedded::begin(cx, mime)?)))
         }
-        Carrier::Slot(mime, Normalisation::Raw) => {
-            let mut builder = definition::builder(cx, mime)?;
-            let reserve = c2pa::Signer::reserve_size(&Adapter { signer: cx.signer });
-            let placeholder = builder.data_hashed_placeholder(reserve, RAW).map_err(failed)?;
-            Ok(Some(Box::new(Slotted { cx: *cx, builder, placeholder })))
+        // Our own writer of the container has a place for it too: nothing is copied again, and all is hashed once.
+        Carrier::Native(mime) if info.slot(Slot::Jumbf).is_some() => {
+            Ok(Some(Box::new(Slotted::begin(cx, mime)?)))
         }
+        Carrier::Slot(mime, Normalisation::Raw) => Ok(Some(Box::new(Slotted::begin(cx, mime)?))),
         Carrier::Sidecar(mime) => Ok(Some(Box::new(Beside { cx: *cx, mime }))),
         Carrier::Native(_) | Carrier::Slot(..) => Ok(None),
     }
@@ -96,6 +95,15 @@ struct Slotted<'a> {
     cx: SealCx<'a>,
     builder: Builder,
     placeholder: Vec<u8>,
+}
+
+impl<'a> Slotted<'a> {
+    fn begin(cx: &SealCx<'a>, mime: &str) -> Result<Self> {
+        let mut builder = definition::builder(cx, mime)?;
+        let reserve = c2pa::Signer::reserve_size(&Adapter { signer: cx.signer });
+        let placeholder = builder.data_hashed_placeholder(reserve, RAW).map_err(failed)?;
+        Ok(Self { cx: *cx, builder, placeholder })
+    }
 }
 
 impl Sealing for Slotted<'_> {

@@ -210,13 +210,13 @@ fn values(slot: Slot) -> Vec<Vec<u8>> {
             .iter()
             .map(|inner| packet(inner))
             .collect(),
-        // A JUMBF superbox whose content is not looked into: length, type, filler.
+        // A JUMBF superbox whose description names a manifest store (C2PA 2.2, 11.1.4.1), and filler behind it.
         Slot::Jumbf => [40_u32, 3001]
             .iter()
             .map(|len| {
                 let mut b = len.to_be_bytes().to_vec();
-                b.extend_from_slice(b"jumb");
-                b.extend((8..*len).map(|i| i as u8));
+                b.extend_from_slice(b"jumb\0\0\0\x1ejumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71\x03c2pa\0");
+                b.extend((38..*len).map(|i| i as u8));
                 b
             })
             .collect(),

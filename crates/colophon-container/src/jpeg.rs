@@ -422,7 +422,7 @@ impl Jpeg {
 
     /// Behind the JFIF and Exif segments that lead the file: before a multi-picture index, whose offsets count from
     /// itself, and before everything else.
-    fn xmp_place(&self, source: &dyn Source) -> Result<u64> {
+    pub(super) fn xmp_place(&self, source: &dyn Source) -> Result<u64> {
         let mut at = 2;
         for s in &self.segments {
             let leads = s.marker == marker::APP0 || matches!(s.content(source)?, Content::Exif(_));

@@ -259,6 +259,11 @@ pub trait Format: Send + Sync {
         false
     }
 
+    /// [`Format::render`] too reads by position and writes as it goes, holding a bounded part of the content.
+    fn renders_by_position(&self) -> bool {
+        false
+    }
+
     /// Walks the container: checks its structure, lists metadata, media ranges and properties.
     ///
     /// # Errors

@@ -166,12 +166,32 @@ impl Patch {
     /// # Errors
     /// `Check` when a splice changes the length; `Io`.
     pub fn apply_in_place(&self, mut file: &File) -> Result<()> {
-        if self.splices.iter().any(|s| s.range.end.checked_sub(s.range.start) != Some(s.with.len() as u64)) {
-            return Err(Error::new(crate::ErrorKind::Check, "an edit in place changes a length"));
-        }
+        self.moves_nothing()?;
         for s in &self.splices {
             file.seek(SeekFrom::Start(s.range.start))?;
             file.write_all(&s.with)?;
+        }
+        Ok(())
+    }
+
+    /// [`Patch::apply_in_place`] for bytes in memory.
+    ///
+    /// # Errors
+    /// `Check` when a splice changes the length or reaches past the end.
+    pub fn apply_to_slice(&self, bytes: &mut [u8]) -> Result<()> {
+        self.moves_nothing()?;
+        for s in &self.splices {
+            let place = bytes.get_mut(s.range.start as usize..s.range.end as usize).ok_or_else(|| {
+                Error::new(crate::ErrorKind::Check, "an edit in place reaches past the end")
+            })?;
+            place.copy_from_slice(&s.with);
+        }
+        Ok(())
+    }
+
+    fn moves_nothing(&self) -> Result<()> {
+        if self.splices.iter().any(|s| s.range.end.checked_sub(s.range.start) != Some(s.with.len() as u64)) {
+            return Err(Error::new(crate::ErrorKind::Check, "an edit in place changes a length"));
         }
         Ok(())
     }

@@ -26,7 +26,14 @@ static INFO: FormatInfo = FormatInfo {
     extensions: &["jpg", "jpeg", "jpe", "jfif"],
     mime: &["image/jpeg"],
     magic: &[Magic { offset: 0, bytes: &[0xff, 0xd8, 0xff] }],
-    slots: &[SlotInfo { slot: Slot::Xmp, place: "APP1 XMP", source: "TC260-PG-20259A" }],
+    slots: &[
+        SlotInfo { slot: Slot::Xmp, place: "APP1 XMP", source: "TC260-PG-20259A" },
+        SlotInfo {
+            slot: Slot::Jumbf,
+            place: "APP11 JUMBF",
+            source: "C2PA 2.2, A.3.1; ISO/IEC 19566-5, Annex D",
+        },
+    ],
     signal: SignalSupport::Render,
     carrier: Carrier::Native("image/jpeg"),
     note: "written with the source's quantisation tables and subsampling; embedded previews go when the picture \
@@ -117,6 +124,9 @@ impl Format for Jpeg {
         for edit in edits {
             match edit {
                 Edit::Set { slot: Slot::Xmp, value, .. } => file.set_xmp(source, value, &mut patch)?,
+                Edit::Set { slot: Slot::Jumbf, value, .. } => {
+                    jumbf::set_manifest(&file, source, value, limits, &mut patch)?;
+                }
                 Edit::Set { slot, key, .. } => {
                     return Err(Error::unsupported(ID, format!("no place for {slot:?} {key}")));
                 }

@@ -29,7 +29,10 @@ static INFO: FormatInfo = FormatInfo {
     extensions: &["png", "apng"],
     mime: &["image/png", "image/apng"],
     magic: &[Magic { offset: 0, bytes: &png::SIGNATURE }],
-    slots: &[SlotInfo { slot: Slot::Xmp, place: "iTXt XML:com.adobe.xmp", source: "TC260-PG-20259A" }],
+    slots: &[
+        SlotInfo { slot: Slot::Xmp, place: "iTXt XML:com.adobe.xmp", source: "TC260-PG-20259A" },
+        SlotInfo { slot: Slot::Jumbf, place: "caBX", source: "C2PA 2.2, A.3.2" },
+    ],
     signal: SignalSupport::Render,
     carrier: Carrier::Native("image/png"),
     note: "colour type, depth, profile and foreign chunks are kept; a palette becomes true colour where a label or \
@@ -97,6 +100,10 @@ impl Format for Png {
                 Edit::Set { slot: Slot::Xmp, value, .. } => {
                     let chunk = png::international_text(XMP_KEYWORD, value)?;
                     file.set(source, &packets, chunk, &mut patch)?;
+                }
+                Edit::Set { slot: Slot::Jumbf, value, .. } => {
+                    let old: Vec<&Chunk> = file.of(*b"caBX").collect();
+                    file.set(source, &old, png::encode(*b"caBX", value)?, &mut patch)?;
                 }
                 Edit::Set { slot, key, .. } => {
                     return Err(Error::unsupported(ID, format!("no place for {slot:?} {key}")));

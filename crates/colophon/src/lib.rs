@@ -43,6 +43,7 @@ mod registry;
 mod result;
 mod streaming;
 mod watermark;
+mod writing;
 
 pub use colophon_core::{
     AigcEvidence, AudibleSpec, Carrier, Confidence, Declaration, Error, ErrorKind, Evidence, Existing,

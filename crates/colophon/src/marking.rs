@@ -1,5 +1,7 @@
 //! Marking: probe, inspect, plan, content, metadata, record, signature, read back.
 
+use std::io::Write;
+
 use colophon_core::{
     Declaration, Edit, Error, ErrorKind, Existing, Format, LabelRecord, Layout, Mark, Placed, Plan, PlanNote,
     RECORD_SCHEMA, Record, RenderCx, Report, Result, SealAct, SealCx, SignalOp, Signer, Slot, Source, Stage,
@@ -9,7 +11,8 @@ use colophon_policy::{Overrides, Profile};
 use sha2::{Digest, Sha256};
 
 use crate::existing::{self, Incoming};
-use crate::reading::{self, Depth, Opened};
+use crate::reading::{Depth, Opened};
+use crate::writing::{self, Written};
 use crate::{Options, Profiles, check, registry, watermark};
 
 /// Marked content.
@@ -69,35 +72,51 @@ pub fn mark(
         declaration.content_id = Some(id);
     }
 
-    let rendered = opened.render(input, &declaration, &mut plan, &incoming, signer, options)?;
-    let content = rendered.bytes.as_deref().unwrap_or(input);
-    let content = write_metadata(opened.format, content, &declaration, &plan, signer, options)?;
+    let ops = opened.signal_ops(&declaration, &plan, signer, options)?;
+    let mut bytes = Vec::new();
+    let rendered = opened.render(&input, ops, &mut plan, &incoming, options, &mut bytes)?;
+    let (format, limits) = (opened.format, &options.limits);
+    let (content, layout) = if rendered.changed {
+        (bytes.as_slice(), format.inspect(&bytes, limits)?)
+    } else {
+        (input, opened.layout)
+    };
+    let edits = metadata_edits(format, layout, &declaration, &plan, signer, options)?;
     let before = Some(sha256_hex(input));
     let record = record(&declaration, &plan, rendered.labels, rendered.watermarks, before, options);
-    let (bytes, sidecar) = match signer {
-        None => (content, None),
+    let parent: &dyn Source = &input;
+    let written = match signer {
+        None => writing::to_memory(content, format, edits, None, limits)?,
         Some(signer) => {
-            let parent_source: &dyn Source = &input;
             let cx = SealCx {
                 source: &content,
-                parent: incoming.manifest.then_some(parent_source),
+                parent: incoming.manifest.then_some(parent),
                 parent_sidecar: options.sidecar.as_deref(),
-                format: opened.format,
+                format,
                 act: SealAct::Marked,
                 declaration: &declaration,
                 plan: &plan,
                 record: &record,
                 signer,
-                limits: &options.limits,
+                limits,
                 now: &options.now,
             };
-            let sealed = sealer()?.seal(&cx)?;
-            (sealed.bytes, sealed.sidecar)
+            match sealer()?.begin_seal(&cx)? {
+                Some(sealing) => writing::to_memory(content, format, edits, Some(sealing), limits)?,
+                // Carriers that only the library can embed.
+                None => {
+                    let finished = writing::to_memory(content, format, edits, None, limits)?.content;
+                    let sealed = sealer()?.seal(&SealCx { source: &finished, ..cx })?;
+                    Written { content: sealed.bytes, sidecar: sealed.sidecar, binding: None }
+                }
+            }
         }
     };
+    let Written { content: bytes, sidecar, binding } = written;
     let read = Options { sidecar: sidecar.clone(), ..options.reading_own_marks() };
     let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };
-    let report = reading::judged(&bytes.as_slice(), profiles, &read, depth)
+    let report = Opened::open(&bytes, &read)
+        .and_then(|opened| Opened { binding, ..opened }.judged(&bytes, profiles, &read, depth))
         .map_err(|e| Error::new(ErrorKind::Check, "the result cannot be read back").because(e))?;
     check::against_plan(&plan, &declaration, &record, &incoming.findings, &report)?;
     Ok(Marked { bytes, sidecar, plan, record, report })
@@ -188,11 +207,23 @@ pub(crate) fn sealer() -> Result<&'static dyn Mark> {
 }
 
 /// What rendering made.
-struct Rendered {
-    /// New bytes; `None` when the content was not touched.
-    bytes: Option<Vec<u8>>,
-    labels: Vec<LabelRecord>,
-    watermarks: Vec<WatermarkRecord>,
+pub(crate) struct Rendered {
+    /// Whether anything was: the content was not touched otherwise.
+    pub(crate) changed: bool,
+    pub(crate) labels: Vec<LabelRecord>,
+    pub(crate) watermarks: Vec<WatermarkRecord>,
+}
+
+/// Where rendered content goes.
+pub(crate) trait Rendering: Write {
+    /// Forgets what was written.
+    fn restart(&mut self);
+}
+
+impl Rendering for Vec<u8> {
+    fn restart(&mut self) {
+        self.clear();
+    }
 }
 
 impl Opened {
@@ -232,27 +263,25 @@ impl Opened {
     }
 
     /// Label and watermark, in one decode and one encode.
-    fn render(
+    pub(crate) fn render(
         &self,
-        input: &[u8],
-        declaration: &Declaration,
+        input: &dyn Source,
+        mut ops: Vec<SignalOp>,
         plan: &mut Plan,
         incoming: &Incoming,
-        signer: Option<&dyn Signer>,
         options: &Options,
+        to: &mut dyn Rendering,
     ) -> Result<Rendered> {
-        let mut ops = self.signal_ops(declaration, plan, signer, options)?;
         let (labels, watermarks) = incoming.spare(&mut ops);
-        let mut out = Rendered { bytes: None, labels, watermarks };
+        let mut out = Rendered { changed: false, labels, watermarks };
         let cx = RenderCx { limits: &options.limits, tools: &options.tools };
         let placed = loop {
             if ops.is_empty() {
                 return Ok(out);
             }
-            let mut bytes = Vec::with_capacity(input.len() + input.len() / 8);
-            match self.format.render(&input, &ops, &cx, &mut bytes) {
+            match self.format.render(input, &ops, &cx, &mut *to) {
                 Ok(placed) => {
-                    out.bytes = Some(bytes);
+                    out.changed = true;
                     break placed;
                 }
                 // What cannot carry a watermark says so; with best effort the rest is done without it.
@@ -268,6 +297,7 @@ impl Opened {
                 }
                 Err(e) => return Err(e),
             }
+            to.restart();
         };
         for p in placed {
             match p {
@@ -280,24 +310,7 @@ impl Opened {
     }
 }
 
-/// All metadata marks in one pass over the bytes. Each mark sees what the marks before it are about to write.
-fn write_metadata(
-    format: &'static dyn Format,
-    content: &[u8],
-    declaration: &Declaration,
-    plan: &Plan,
-    signer: Option<&dyn Signer>,
-    options: &Options,
-) -> Result<Vec<u8>> {
-    let layout = format.inspect(&content, &options.limits)?;
-    let edits = metadata_edits(format, layout, declaration, plan, signer, options)?;
-    if edits.is_empty() {
-        return Ok(content.to_vec());
-    }
-    format.edit(&content, &edits, &options.limits)?.apply_to_vec(&content)
-}
-
-/// What all metadata marks write into a file of this layout.
+/// What all metadata marks write into a file of this layout. Each mark sees what the marks before it are about to write.
 pub(crate) fn metadata_edits(
     format: &'static dyn Format,
     mut layout: Layout,

@@ -1,5 +1,7 @@
 //! What a call may use and how it may depart from the profiles.
 
+use std::path::PathBuf;
+
 use colophon_core::{Error, ErrorKind, Limits, Result, Tools, Trust};
 use colophon_policy::{Overrides, Profile};
 
@@ -63,6 +65,8 @@ pub struct Options {
     /// Marking from file to file: state the SHA-256 of the whole file before and after in record and report. Each takes a
     /// pass over the file of its own.
     pub digests: bool,
+    /// Marking from file to file: the folder for intermediate content, as large as the file; the system's when absent.
+    pub scratch: Option<PathBuf>,
 }
 
 impl Options {
@@ -82,6 +86,7 @@ impl Options {
             watermark_keys: Vec::new(),
             best_effort: false,
             digests: true,
+            scratch: None,
         }
     }
 

@@ -1,16 +1,17 @@
 //! Marking from file to file: the content is copied, not held in memory, and hashed once.
 
 use std::fs::File;
-use std::io::Write;
-use std::sync::mpsc;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use colophon_core::{
-    Binder, Declaration, Edit, Error, ErrorKind, Existing, FileSource, Format, Patch, Patched, Plan, Record,
-    Report, Result, SealAct, SealCx, Sealing, Signer, Slot, Source, sha256_source,
+    Declaration, Error, ErrorKind, Existing, FileSource, Plan, Record, Report, Result, SealAct, SealCx,
+    Signer, Source, sha256_source,
 };
 
+use crate::marking::Rendering;
 use crate::reading::{Depth, Opened};
-use crate::{Options, Profiles, check, existing, marking};
+use crate::{Options, Profiles, check, existing, marking, writing};
 
 /// A marked file.
 #[derive(Clone, Debug)]
@@ -26,7 +27,9 @@ pub struct MarkedFile {
 }
 
 /// Marks a file into another, which is empty and open for reading and writing, as [`crate::mark`] does in memory. `None`,
-/// with nothing written, where the content itself has to be changed or the format needs all of it: that is done in memory.
+/// with nothing written, where the format needs all of the content at once: that is done in memory.
+///
+/// Labelled and watermarked content passes through a file of its own without a name, in [`Options::scratch`].
 ///
 /// What the manifest binds is hashed once, from the bytes that are written; the read-back compares what the manifest on disk
 /// says with that digest, and everything else as [`crate::mark`] does. The output may be incomplete after an error.
@@ -60,21 +63,25 @@ pub fn mark_file(
     {
         declaration.content_id = Some(id);
     }
-    let mut ops = opened.signal_ops(&declaration, &plan, signer, options)?;
-    let (labels, watermarks) = incoming.spare(&mut ops);
-    if !ops.is_empty() {
+    let ops = opened.signal_ops(&declaration, &plan, signer, options)?;
+    if !ops.is_empty() && !opened.format.renders_by_position() {
         return Ok(None);
     }
+    let mut scratch = Scratch::new(options.scratch.as_deref());
+    let rendered = opened.render(input, ops, &mut plan, &incoming, options, &mut scratch)?;
+    let rendered_file = if rendered.changed { Some(scratch.finish()?) } else { None };
+    let content = rendered_file.as_ref().unwrap_or(input);
     let before = if options.digests { Some(sha256_source(input)?) } else { None };
-    let record = marking::record(&declaration, &plan, labels, watermarks, before, options);
+    let record = marking::record(&declaration, &plan, rendered.labels, rendered.watermarks, before, options);
     let (format, limits) = (opened.format, &options.limits);
-    let edits = marking::metadata_edits(format, opened.layout, &declaration, &plan, signer, options)?;
+    let layout = if rendered.changed { format.inspect(content, limits)? } else { opened.layout };
+    let edits = marking::metadata_edits(format, layout, &declaration, &plan, signer, options)?;
     let sealing = match signer {
         None => None,
         Some(signer) => {
             let parent: &dyn Source = input;
             let cx = SealCx {
-                source: input,
+                source: content,
                 parent: incoming.manifest.then_some(parent),
                 parent_sidecar: options.sidecar.as_deref(),
                 format,
@@ -93,92 +100,64 @@ pub fn mark_file(
         }
     };
 
-    let written = write(input, output, format, edits, sealing, options)?;
+    let written = writing::to_file(content, output, format, edits, sealing, limits)?;
     let read = Options { sidecar: written.sidecar.clone(), ..options.reading_own_marks() };
     let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };
     let binding = written.binding;
-    let report = Opened::open(&written.file, &read)
-        .and_then(|opened| Opened { binding, ..opened }.judged(&written.file, profiles, &read, depth))
+    let report = Opened::open(&written.content, &read)
+        .and_then(|opened| Opened { binding, ..opened }.judged(&written.content, profiles, &read, depth))
         .map_err(|e| Error::new(ErrorKind::Check, "the result cannot be read back").because(e))?;
     check::against_plan(&plan, &declaration, &record, &incoming.findings, &report)?;
     Ok(Some(MarkedFile { sidecar: written.sidecar, plan, record, report }))
 }
 
-/// A file that was written.
-struct Written {
-    file: FileSource,
-    sidecar: Option<Vec<u8>>,
-    /// See [`colophon_core::Signed::binding`].
-    binding: Option<Vec<u8>>,
+/// A file without a name for rendered content, made when something is written to it.
+struct Scratch<'a> {
+    folder: Option<&'a Path>,
+    file: Option<BufWriter<File>>,
 }
 
-/// Copies the input with its edits, then signs what was written.
-fn write(
-    input: &FileSource,
-    output: &File,
-    format: &'static dyn Format,
-    mut edits: Vec<Edit>,
-    sealing: Option<Box<dyn Sealing + '_>>,
-    options: &Options,
-) -> Result<Written> {
-    let placeholder = sealing.as_ref().and_then(|s| s.placeholder());
-    let embedded = placeholder.is_some();
-    edits.extend(placeholder.map(|store| Edit::set(Slot::Jumbf, "c2pa", store)));
-    let patch = format.edit(input, &edits, &options.limits)?;
-    let opened = || -> Result<Written> {
-        Ok(Written { file: FileSource::new(output.try_clone()?)?, sidecar: None, binding: None })
-    };
-    let Some(sealing) = sealing else {
-        patch.apply_to_file(input, output)?;
-        return opened();
-    };
-    let planned = Patched::new(input, &patch)?;
-    let digest = hashed(input, output, &patch, sealing.binder(&planned)?)?;
-    let signed = sealing.finish(&planned, digest)?;
-    let mut written = opened()?;
-    if written.file.len() != planned.len() {
-        return Err(Error::new(ErrorKind::Check, "the file has not the length that was written"));
+/// Bytes collected before they are written.
+const BUFFER: usize = 1 << 18;
+
+impl<'a> Scratch<'a> {
+    fn new(folder: Option<&'a Path>) -> Self {
+        Self { folder, file: None }
     }
-    if embedded {
-        let fill = [Edit::set(Slot::Jumbf, "c2pa", signed.store)];
-        format.edit(&written.file, &fill, &options.limits)?.apply_in_place(output)?;
-    } else {
-        written.sidecar = Some(signed.store);
+
+    fn open(&mut self) -> io::Result<&mut BufWriter<File>> {
+        if self.file.is_none() {
+            let file = match self.folder {
+                Some(folder) => tempfile::tempfile_in(folder),
+                None => tempfile::tempfile(),
+            }?;
+            self.file = Some(BufWriter::with_capacity(BUFFER, file));
+        }
+        self.file.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
-    written.binding = Some(signed.binding);
-    Ok(written)
+
+    /// What was written, to be read.
+    fn finish(mut self) -> Result<FileSource> {
+        self.open()?;
+        let file = self.file.take().map(BufWriter::into_inner);
+        let file = file.and_then(std::result::Result::ok);
+        let file = file.ok_or_else(|| Error::new(ErrorKind::Io, "the rendered content cannot be written"))?;
+        Ok(FileSource::new(file)?)
+    }
 }
 
-/// Bytes read, written and hashed at a time; as many pieces as this may wait to be hashed.
-const PIECE: usize = 1 << 18;
-const WAITING: usize = 8;
+impl Write for Scratch<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.open()?.write(bytes)
+    }
 
-/// Writes the changed input, and hashes the very bytes on a thread of its own.
-fn hashed(
-    input: &dyn Source,
-    mut output: &File,
-    patch: &Patch,
-    mut binder: Box<dyn Binder>,
-) -> Result<Vec<u8>> {
-    let (pieces, waiting) = mpsc::sync_channel::<Vec<u8>>(WAITING);
-    let (done, free) = mpsc::channel();
-    // The channel is moved in: an error closes it, and the other thread ends.
-    std::thread::scope(move |scope| {
-        let hashing = scope.spawn(move || {
-            for piece in waiting {
-                binder.update(&piece);
-                // Whoever writes may be through.
-                let _ = done.send(piece);
-            }
-            binder.finish()
-        });
-        let crashed = || Error::new(ErrorKind::Check, "what was written could not be hashed");
-        patch.pieces(input, PIECE, &mut |piece| {
-            output.write_all(&piece)?;
-            pieces.send(piece).map_err(|_| crashed())?;
-            Ok(free.try_recv().unwrap_or_default())
-        })?;
-        drop(pieces);
-        hashing.join().map_err(|_| crashed())
-    })
+    fn flush(&mut self) -> io::Result<()> {
+        self.open()?.flush()
+    }
+}
+
+impl Rendering for Scratch<'_> {
+    fn restart(&mut self) {
+        self.file = None;
+    }
 }

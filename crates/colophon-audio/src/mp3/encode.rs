@@ -8,10 +8,10 @@ use super::frame::{Frames, Header};
 use super::info;
 use super::{ID, Mp3File};
 use crate::audible::Label;
+use crate::carry;
 use crate::decode::Sound;
 use crate::ffmpeg::Job;
 use crate::pass::Pass;
-use crate::view;
 
 /// Least bit rate of the label's frames per channel, kilobits per second: a tone needs no more.
 const LEAST_KBPS: u16 = 32;
@@ -69,10 +69,10 @@ pub(super) fn passed(
     let count = check(&frames, h)?;
     let padding = (u64::from(count) * h.samples()).saturating_sub(DELAY + samples);
     let describing = info::build(&frames, count, (DELAY as u16, padding.min(0xfff) as u16));
-    view::copy(source, 0..file.tag_end(), out)?;
+    carry::copy(source, 0..file.tag_end(), out)?;
     out.write_all(&describing)?;
     out.write_all(&frames)?;
-    view::copy(source, file.sound.end..source.len(), out)?;
+    carry::copy(source, file.sound.end..source.len(), out)?;
     Ok(placed)
 }
 

@@ -78,7 +78,12 @@ impl Engine {
         let mut column = Vec::with_capacity(input.len() / self.channels);
         for (channel, lane) in self.lanes.iter_mut().enumerate() {
             column.clear();
-            column.extend(input.iter().skip(channel).step_by(self.channels));
+            match self.channels {
+                1 => column.extend_from_slice(input),
+                // Two of two are a pattern the compiler knows; any other number is a step per sample.
+                2 => column.extend(input.as_chunks::<2>().0.iter().map(|f| f[channel & 1])),
+                n => column.extend(input.iter().skip(channel).step_by(n)),
+            }
             lane.down.push(&column, &mut lane.fresh);
         }
         self.analyse(false);
@@ -105,7 +110,7 @@ impl Engine {
             for (sum, sample) in self.mono.iter_mut().zip(&lane.fresh) {
                 *sum += share * sample;
             }
-            lane.synthesis.input.extend(&lane.fresh);
+            lane.synthesis.input.extend_from_slice(&lane.fresh);
             lane.fresh.clear();
         }
         self.analysed += len;
@@ -153,8 +158,17 @@ impl Engine {
         }
         len = len.min(wanted);
         change.reserve(len * self.channels);
-        for frame in 0..len {
-            change.extend(self.lanes.iter().map(|lane| lane.change[frame]));
+        match self.lanes.as_slice() {
+            [one] => change.extend_from_slice(&one.change[..len]),
+            [left, right] => {
+                let (left, right) = (&left.change[..len], &right.change[..len]);
+                change.extend(left.iter().zip(right).flat_map(|(l, r)| [*l, *r]));
+            }
+            lanes => {
+                for frame in 0..len {
+                    change.extend(lanes.iter().map(|lane| lane.change[frame]));
+                }
+            }
         }
         for lane in &mut self.lanes {
             lane.change.drain(..len);
@@ -196,8 +210,9 @@ struct Synthesis {
     forward: Arc<dyn RealToComplex<f32>>,
     backward: Arc<dyn ComplexToReal<f32>>,
     window: Arc<[f32]>,
-    /// Samples from the start of the next frame on.
-    input: VecDeque<f32>,
+    /// Samples; the next frame begins at `at`.
+    input: Vec<f32>,
+    at: usize,
     /// Second half of the last frame.
     tail: Vec<f32>,
     frame: Vec<f32>,
@@ -229,7 +244,8 @@ impl Synthesis {
             forward,
             backward,
             window: window(),
-            input: std::iter::repeat_n(0.0, STRIDE).collect(),
+            input: vec![0.0; STRIDE],
+            at: 0,
             tail: vec![0.0; STRIDE],
             frame: vec![0.0; FFT],
             spectrum: vec![Complex32::default(); BINS],
@@ -240,15 +256,18 @@ impl Synthesis {
 
     /// Whether the input for `frames` more frames is there.
     fn can_do(&self, frames: usize) -> bool {
-        self.input.len() >= FFT + (frames - 1) * STRIDE
+        self.input.len() - self.at >= FFT + (frames - 1) * STRIDE
     }
 
     /// One frame with these gains; appends [`STRIDE`] samples of the change, none for the first frame.
     fn frame(&mut self, gains: &[f32], change: &mut Vec<f32>) {
-        let known = self.input.iter().copied().chain(std::iter::repeat(0.0));
+        let known = &self.input[self.at..];
+        let known = &known[..known.len().min(FFT)];
         for ((slot, sample), window) in self.frame.iter_mut().zip(known).zip(self.window.iter()) {
             *slot = sample * window;
         }
+        // Behind the end there is silence.
+        self.frame[known.len()..].fill(0.0);
         // Both transforms fail on mismatched lengths only, or on an imaginary part at either end, which the gains of
         // zero there exclude.
         let there = self.forward.process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
@@ -267,7 +286,12 @@ impl Synthesis {
         }
         self.tail.copy_from_slice(later);
         self.started = true;
-        self.input.drain(..STRIDE.min(self.input.len()));
+        self.at = (self.at + STRIDE).min(self.input.len());
+        // Forget in large steps so that moving the rest costs little.
+        if self.at > 16 * FFT {
+            self.input.drain(..self.at);
+            self.at = 0;
+        }
     }
 }
 

@@ -219,8 +219,11 @@ pub struct Embedder {
     engine: embed::Engine,
     channels: usize,
     rate: u32,
-    /// Sound whose change is not settled.
-    held: std::collections::VecDeque<f32>,
+    /// Sound whose change is not settled, from `given` on.
+    held: Vec<f32>,
+    given: usize,
+    /// A piece with silence for what is no number.
+    clean: Vec<f32>,
     change: Vec<f32>,
     writer: Writer,
     frames: usize,
@@ -239,7 +242,9 @@ impl Embedder {
             engine: engine(rate, channels, payload, key, *options)?,
             channels: usize::from(channels),
             rate,
-            held: std::collections::VecDeque::new(),
+            held: Vec::new(),
+            given: 0,
+            clean: Vec::new(),
             change: Vec::new(),
             writer: Writer::default(),
             frames: 0,
@@ -250,10 +255,11 @@ impl Embedder {
     pub fn push(&mut self, samples: &[f32], output: &mut Vec<f32>) {
         let whole = &samples[..samples.len() - samples.len() % self.channels];
         self.frames += whole.len() / self.channels;
-        self.held.extend(whole);
+        self.held.extend_from_slice(whole);
         for piece in whole.chunks(PIECE * self.channels) {
-            let clean: Vec<f32> = piece.iter().map(|sample| sample.amplitude()).collect();
-            self.engine.push(&clean, &mut self.change);
+            self.clean.clear();
+            self.clean.extend(piece.iter().map(|sample| sample.amplitude()));
+            self.engine.push(&self.clean, &mut self.change);
         }
         self.release(output);
     }
@@ -266,9 +272,16 @@ impl Embedder {
     }
 
     fn release(&mut self, output: &mut Vec<f32>) {
-        let ready = self.change.len().min(self.held.len());
+        let held = &self.held[self.given..];
+        let ready = self.change.len().min(held.len());
         let from = output.len();
-        output.extend(self.held.drain(..ready));
+        output.extend_from_slice(&held[..ready]);
+        self.given += ready;
+        // Forget in large steps so that moving the rest costs little.
+        if self.given > self.held.len() / 2 {
+            self.held.drain(..self.given);
+            self.given = 0;
+        }
         self.writer.at = 0;
         self.writer.add(&mut output[from..], &mut self.change);
     }
@@ -328,14 +341,22 @@ impl Writer {
     /// Adds `change` from where the last call ended, and empties it.
     fn add<S: Sample>(&mut self, samples: &mut [S], change: &mut Vec<f32>) {
         let rest = samples.get_mut(self.at..).unwrap_or_default();
-        for (sample, &change) in rest.iter_mut().zip(change.iter()) {
-            let amplitude = sample.amplitude();
-            self.sound += f64::from(amplitude * amplitude);
-            self.change += f64::from(change * change);
-            if change != 0.0 {
-                *sample = sample.changed(change);
+        // Four sums side by side: one alone waits for itself at every sample.
+        let (mut sound, mut changed) = ([0.0_f64; 4], [0.0_f64; 4]);
+        for (samples, changes) in rest.chunks_mut(4).zip(change.chunks(4)) {
+            for (((sample, &change), sound), changed) in
+                samples.iter_mut().zip(changes).zip(&mut sound).zip(&mut changed)
+            {
+                let amplitude = sample.amplitude();
+                *sound += f64::from(amplitude * amplitude);
+                *changed += f64::from(change * change);
+                if change != 0.0 {
+                    *sample = sample.changed(change);
+                }
             }
         }
+        self.sound += sound.iter().sum::<f64>();
+        self.change += changed.iter().sum::<f64>();
         self.at += change.len();
         change.clear();
     }

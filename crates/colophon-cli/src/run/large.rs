@@ -1,4 +1,4 @@
-//! Marking from file to file, where nothing of the content has to be changed.
+//! Marking from file to file, for formats whose content need not be held in memory.
 
 use std::path::{Path, PathBuf};
 
@@ -23,8 +23,8 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Marks `input` into `output`; answers what was done and where a manifest beside it went. `None` where the content has
-    /// to be changed, or is better held in memory: nothing was written.
+    /// Marks `input` into `output`; answers what was done and where a manifest beside it went. `None` where the content is
+    /// better held in memory: nothing was written.
     pub(super) fn mark(
         &self,
         input: &Input,
@@ -40,7 +40,7 @@ impl Job<'_> {
         std::fs::create_dir_all(dir).map_err(|e| Failure::from(e).on(dir))?;
         let file = tempfile::Builder::new().prefix(".colophon-").tempfile_in(dir).map_err(failed)?;
         let digests = self.deliveries.is_some() || colophon::Source::len(&source) <= DIGESTS;
-        let options = Options { digests, ..self.options.clone() };
+        let options = Options { digests, scratch: Some(dir.to_owned()), ..self.options.clone() };
         let marked = colophon::mark_file(
             &source,
             file.as_file(),

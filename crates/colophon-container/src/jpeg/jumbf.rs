@@ -2,12 +2,17 @@
 
 use std::ops::Range;
 
-use colophon_core::{Error, Limits, Result, Source};
+use colophon_core::{Error, Limits, Patch, Result, Source};
 
-use super::{Content, FORMAT, Jpeg, marker_name};
+use super::{Content, FORMAT, Jpeg, MAX_DATA, encode, marker, marker_name};
 
 /// Type of the description box of a C2PA manifest store (C2PA 2.2, 11.1.4.1).
 const C2PA: &[u8] = b"c2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71";
+
+/// Box instance of the manifest store, where no other box of the file has it (C2PA implementations use the same).
+const INSTANCE: u16 = 0x0211;
+/// "JP", box instance, sequence number.
+const HEADER: usize = 2 + 2 + 4;
 
 /// One box that was spread over segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,4 +68,126 @@ pub fn boxes(jpeg: &Jpeg, source: &dyn Source, limits: &Limits) -> Result<Vec<Ju
         j
     };
     Ok(found.into_iter().map(|(_, _, j)| named(j)).collect())
+}
+
+/// Makes `store` the one C2PA manifest store: in the place of the first that is there, else behind JFIF, Exif and XMP. Other
+/// boxes stay.
+///
+/// # Errors
+/// `Malformed` for a store that is no box with a header of 8 bytes; as [`boxes`].
+pub fn set_manifest(
+    jpeg: &Jpeg,
+    source: &dyn Source,
+    store: &[u8],
+    limits: &Limits,
+    patch: &mut Patch,
+) -> Result<()> {
+    let all = boxes(jpeg, source, limits)?;
+    let old: Vec<&Jumbf> = all.iter().filter(|b| b.c2pa).collect();
+    let new = spread(store)?;
+    let inside = |range: &Range<u64>, b: &Jumbf| b.range.start <= range.start && range.end <= b.range.end;
+    let mut gone = Vec::new();
+    for s in &jpeg.segments {
+        if s.content(source)? == Content::Jumbf && old.iter().any(|b| inside(&s.range, b)) {
+            gone.push(s.range.clone());
+        }
+    }
+    let Some((first, others)) = gone.split_first() else {
+        patch.insert(jpeg.xmp_place(source)?, new);
+        return Ok(());
+    };
+    // Segments of one box follow each other: as one splice, a store of the same length moves nothing.
+    let together = others.iter().try_fold(first.end, |end, r| (r.start == end).then_some(r.end));
+    match together {
+        Some(end) => patch.replace(first.start..end, new),
+        None => {
+            patch.replace(first.clone(), new);
+            others.iter().for_each(|r| patch.remove(r.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// A box as APP11 segments, each of which repeats the header of the box.
+fn spread(store: &[u8]) -> Result<Vec<u8>> {
+    let (header, mut rest) = match store.split_first_chunk::<8>() {
+        Some((header, rest)) if header.first_chunk::<4>() != Some(&[0, 0, 0, 1]) => (header, rest),
+        _ => return Err(Error::malformed(FORMAT, "the manifest store is no box")),
+    };
+    let mut out = Vec::with_capacity(store.len() + store.len() / 1024 + 64);
+    let mut sequence = 1_u32;
+    loop {
+        let (now, later) = rest.split_at(rest.len().min(MAX_DATA - HEADER - header.len()));
+        let (instance, number) = (INSTANCE.to_be_bytes(), sequence.to_be_bytes());
+        out.extend(encode(marker::APP11, &[b"JP", &instance[..], &number, header, now].concat())?);
+        if later.is_empty() {
+            return Ok(out);
+        }
+        rest = later;
+        sequence += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jpeg::walk;
+
+    fn store(len: usize) -> Vec<u8> {
+        let mut store = (len as u32).to_be_bytes().to_vec();
+        store.extend(b"jumb\0\0\0\x1ejumd");
+        store.extend(C2PA);
+        store.extend((store.len()..len).map(|i| i as u8));
+        store
+    }
+
+    /// A picture of one grey block with these segments behind the start.
+    fn file(segments: &[u8]) -> Vec<u8> {
+        let mut out = vec![0xff, 0xd8];
+        out.extend(segments);
+        out.extend([0xff, 0xc0, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0]);
+        out.extend([0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, 0x55, 0xff, 0xd9]);
+        out
+    }
+
+    fn set(bytes: &[u8], store: &[u8]) -> Vec<u8> {
+        let (limits, mut patch) = (Limits::default(), Patch::new());
+        let jpeg = walk(&bytes, &limits).unwrap();
+        set_manifest(&jpeg, &bytes, store, &limits, &mut patch).unwrap();
+        patch.apply_to_vec(&bytes).unwrap()
+    }
+
+    fn manifests(bytes: &[u8]) -> Vec<Jumbf> {
+        let limits = Limits::default();
+        boxes(&walk(&bytes, &limits).unwrap(), &bytes, &limits).unwrap()
+    }
+
+    #[test]
+    fn a_store_of_any_length_is_read_as_it_was_written() {
+        for len in [40, MAX_DATA - HEADER, MAX_DATA - HEADER + 1, 200_000] {
+            let out = set(&file(&[]), &store(len));
+            let found = manifests(&out);
+            assert_eq!(found.len(), 1);
+            assert!(found[0].c2pa && found[0].store == store(len), "{len}");
+            let again = set(&out, &store(len));
+            assert_eq!(again, out);
+        }
+    }
+
+    #[test]
+    fn there_is_one_manifest_afterwards_and_other_boxes_stay() {
+        let other = encode(marker::APP11, b"JP\0\x07\0\0\0\x01\0\0\0\x10jumb12345678").unwrap();
+        let two = [spread(&store(70_000)).unwrap(), other.clone(), spread(&store(50)).unwrap()].concat();
+        let out = set(&file(&two), &store(60));
+        let found = manifests(&out);
+        assert_eq!(found.iter().filter(|b| b.c2pa).count(), 1);
+        assert_eq!(found.iter().find(|b| b.c2pa).unwrap().store, store(60));
+        assert!(out.windows(other.len()).any(|w| w == other));
+    }
+
+    #[test]
+    fn what_is_no_box_is_refused() {
+        assert!(spread(b"short").is_err());
+        assert!(spread(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]).is_err());
+    }
 }
