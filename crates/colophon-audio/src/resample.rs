@@ -16,8 +16,12 @@ const KAISER_BETA: f64 = 6.0;
 /// Most filter phases kept. Rates whose ratio needs more use the nearest phase: at 2048 phases the error lies 64 dB
 /// below a tone at the top of the marked band.
 const MAX_PHASES: u64 = 2048;
-/// Dot products run in blocks of this many taps.
+/// Dot products run in blocks of this many taps, and in [`Blocks`] over this many outputs.
 const LANES: usize = 8;
+/// Largest table for whole blocks of outputs, in rows of [`LANES`] weights: a mebibyte. 44.1 kHz needs half of it.
+const MAX_BLOCK_ROWS: usize = 1 << 15;
+/// Sums side by side in a block: one alone would wait for itself at every tap.
+const SUMS: usize = 4;
 
 /// Converts one channel from one rate to another.
 #[derive(Debug, Clone)]
@@ -30,7 +34,10 @@ pub(crate) struct Resampler {
     /// Taps per phase, a multiple of [`LANES`].
     taps: usize,
     phases: u64,
+    /// One row of taps per phase.
     table: Arc<[f32]>,
+    /// The same for whole blocks of outputs, where there are few phases.
+    blocks: Option<Arc<Blocks>>,
     /// Input not yet used up; the first `half` zeros stand for the time before the start.
     history: Vec<f32>,
     /// Absolute input index of `history[0]`.
@@ -69,6 +76,7 @@ impl Resampler {
             half,
             taps,
             phases,
+            blocks: if up == down { None } else { Blocks::new(&table, taps, up, down).map(Arc::new) },
             table: table.into(),
             history: vec![0.0; half],
             base: -(half as i64),
@@ -95,7 +103,8 @@ impl Resampler {
         if self.up == self.down {
             return;
         }
-        self.history.resize(self.history.len() + self.taps, 0.0);
+        let more = self.blocks.as_ref().map_or(self.taps, |b| b.taps);
+        self.history.resize(self.history.len() + more, 0.0);
         self.drain((self.consumed * self.up).div_ceil(self.down), output);
     }
 
@@ -113,8 +122,33 @@ impl Resampler {
         }
     }
 
+    /// Blocks begin at every [`LANES`]th output, however the input is cut.
+    #[inline(always)]
+    fn settled_blocks(&mut self, blocks: &Blocks, limit: u64, output: &mut Vec<f32>) {
+        let lead = self.half as i64 - 1 + self.base;
+        let Self { history, whole, rest, produced, up, down, .. } = self;
+        while *produced < limit {
+            let (start, row) = ((*whole - lead) as usize, *rest as usize * blocks.taps);
+            let (Some(samples), Some(weights)) =
+                (history.get(start..start + blocks.taps), blocks.weights.get(row..row + blocks.taps))
+            else {
+                break;
+            };
+            let made = block(samples, weights);
+            let count = (limit - *produced).min(LANES as u64);
+            output.extend_from_slice(made.get(..count as usize).unwrap_or_default());
+            *produced += count;
+            *rest += count * *down;
+            *whole += (*rest / *up) as i64;
+            *rest %= *up;
+        }
+    }
+
     #[inline(always)]
     fn settled(&mut self, limit: u64, output: &mut Vec<f32>) {
+        if let Some(blocks) = self.blocks.clone() {
+            return self.settled_blocks(&blocks, limit, output);
+        }
         let (step, step_rest) = ((self.down / self.up) as i64, self.down % self.up);
         let lead = self.half as i64 - 1 + self.base;
         let Self { history, table, whole, rest, produced, .. } = self;
@@ -140,6 +174,52 @@ impl Resampler {
     }
 }
 
+/// Filter rows for [`LANES`] outputs that follow each other: every sample of the input is read once for all of them.
+#[derive(Debug)]
+struct Blocks {
+    /// Samples of the input that a block looks at, a multiple of [`SUMS`].
+    taps: usize,
+    /// For every phase of the first output, `taps` rows with the weight that each of the outputs gives that sample.
+    weights: Vec<[f32; LANES]>,
+}
+
+impl Blocks {
+    /// From the rows of the single phases; `None` when the table would be too large.
+    fn new(table: &[f32], taps: usize, up: u64, down: u64) -> Option<Self> {
+        let offset = |rest: u64, lane: u64| ((rest + lane * down) / up) as usize;
+        let wide = (taps + offset(up - 1, LANES as u64 - 1)).next_multiple_of(SUMS);
+        if wide as u64 * up > MAX_BLOCK_ROWS as u64 {
+            return None;
+        }
+        let mut weights = vec![[0.0; LANES]; wide * up as usize];
+        for (rest, rows) in weights.chunks_mut(wide).enumerate() {
+            for lane in 0..LANES {
+                let (rest, at) = (rest as u64, lane as u64);
+                let phase = (rest + at * down) % up;
+                let row = table.iter().skip(phase as usize * taps).take(taps);
+                for (weights, tap) in rows.iter_mut().skip(offset(rest, at)).zip(row) {
+                    weights[lane] = *tap;
+                }
+            }
+        }
+        Some(Self { taps: wide, weights })
+    }
+}
+
+#[inline(always)]
+fn block(samples: &[f32], weights: &[[f32; LANES]]) -> [f32; LANES] {
+    let mut sums = [[0.0f32; LANES]; SUMS];
+    for (samples, weights) in samples.as_chunks::<SUMS>().0.iter().zip(weights.as_chunks::<SUMS>().0) {
+        for ((sum, sample), weights) in sums.iter_mut().zip(samples).zip(weights) {
+            for (lane, weight) in sum.iter_mut().zip(weights) {
+                *lane += sample * weight;
+            }
+        }
+    }
+    let [a, b, c, d] = sums;
+    std::array::from_fn(|i| (a[i] + b[i]) + (c[i] + d[i]))
+}
+
 /// Windowed sinc at `at` input samples from its centre.
 fn kernel(at: f64, cutoff: f64, half: f64) -> f64 {
     let edge = at / half;
@@ -158,6 +238,9 @@ pub(crate) fn bessel_i0(x: f64) -> f64 {
     for k in 1..40 {
         term *= quarter / f64::from(k * k);
         sum += term;
+        if term < sum * f64::EPSILON {
+            break;
+        }
     }
     sum
 }

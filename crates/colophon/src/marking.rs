@@ -73,7 +73,7 @@ pub fn mark(
     }
 
     let ops = opened.signal_ops(&declaration, &plan, signer, options)?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(if ops.is_empty() { 0 } else { input.len() + input.len() / 8 });
     let rendered = opened.render(&input, ops, &mut plan, &incoming, options, &mut bytes)?;
     let (format, limits) = (opened.format, &options.limits);
     let (content, layout) = if rendered.changed {

@@ -161,8 +161,10 @@ impl Engine {
         match self.lanes.as_slice() {
             [one] => change.extend_from_slice(&one.change[..len]),
             [left, right] => {
-                let (left, right) = (&left.change[..len], &right.change[..len]);
-                change.extend(left.iter().zip(right).flat_map(|(l, r)| [*l, *r]));
+                let start = change.len();
+                change.resize(start + 2 * len, 0.0);
+                let pairs = change[start..].as_chunks_mut::<2>().0.iter_mut();
+                pairs.zip(left.change.iter().zip(&right.change)).for_each(|(pair, (l, r))| *pair = [*l, *r]);
             }
             lanes => {
                 for frame in 0..len {

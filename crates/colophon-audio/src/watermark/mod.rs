@@ -16,6 +16,7 @@
 //! With the public key anyone can read, copy or remove the mark; a secret key keeps that to whoever holds it.
 
 use colophon_signal::key::MarkKey;
+use colophon_signal::simd::vectorised;
 use std::fmt;
 
 mod analysis;
@@ -341,20 +342,23 @@ impl Writer {
     /// Adds `change` from where the last call ended, and empties it.
     fn add<S: Sample>(&mut self, samples: &mut [S], change: &mut Vec<f32>) {
         let rest = samples.get_mut(self.at..).unwrap_or_default();
-        // Four sums side by side: one alone waits for itself at every sample.
-        let (mut sound, mut changed) = ([0.0_f64; 4], [0.0_f64; 4]);
-        for (samples, changes) in rest.chunks_mut(4).zip(change.chunks(4)) {
-            for (((sample, &change), sound), changed) in
-                samples.iter_mut().zip(changes).zip(&mut sound).zip(&mut changed)
-            {
-                let amplitude = sample.amplitude();
-                *sound += f64::from(amplitude * amplitude);
-                *changed += f64::from(change * change);
-                if change != 0.0 {
-                    *sample = sample.changed(change);
+        // Eight sums side by side: one alone waits for itself at every sample.
+        let (mut sound, mut changed) = ([0.0_f64; 8], [0.0_f64; 8]);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (samples, changes) in rest.chunks_mut(8).zip(change.chunks(8)) {
+                    for (((sample, &change), sound), changed) in
+                        samples.iter_mut().zip(changes).zip(&mut sound).zip(&mut changed)
+                    {
+                        let amplitude = sample.amplitude();
+                        *sound += f64::from(amplitude * amplitude);
+                        *changed += f64::from(change * change);
+                        *sample = if change == 0.0 { *sample } else { sample.changed(change) };
+                    }
                 }
-            }
-        }
+            },
+        );
         self.sound += sound.iter().sum::<f64>();
         self.change += changed.iter().sum::<f64>();
         self.at += change.len();

@@ -18,10 +18,12 @@ pub trait Sample: sealed::Sealed + Copy {
 }
 
 impl Sample for f32 {
+    #[inline]
     fn amplitude(self) -> f32 {
         if self.is_finite() { self } else { 0.0 }
     }
 
+    #[inline]
     fn changed(self, change: f32) -> Self {
         let limit = self.abs().max(1.0);
         if self.is_finite() { (self + change).clamp(-limit, limit) } else { self }
@@ -29,10 +31,12 @@ impl Sample for f32 {
 }
 
 impl Sample for i16 {
+    #[inline]
     fn amplitude(self) -> f32 {
         f32::from(self) / 32_768.0
     }
 
+    #[inline]
     fn changed(self, change: f32) -> Self {
         // Saturates at the limits of the type.
         // Half away from zero; the cast cuts off the fraction.
@@ -42,10 +46,12 @@ impl Sample for i16 {
 }
 
 impl Sample for i32 {
+    #[inline]
     fn amplitude(self) -> f32 {
         (f64::from(self) / 2_147_483_648.0) as f32
     }
 
+    #[inline]
     fn changed(self, change: f32) -> Self {
         (f64::from(self) + f64::from(change) * 2_147_483_648.0).round() as Self
     }

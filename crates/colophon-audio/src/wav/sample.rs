@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use colophon_core::{Error, Limits, Result, Source};
+use colophon_signal::simd::vectorised;
 
 use super::ID;
 use crate::decode::Sound;
@@ -129,16 +130,20 @@ impl SampleFormat {
         let integer = |s: f32, shift: u16| {
             let level = f64::from(s) * full;
             // Half away from zero; the cast cuts off the fraction. `round` would be a call per sample.
-            ((level + 0.5_f64.copysign(level)).clamp(-full, full - 1.0) as i64) << shift
+            i64::from((level + 0.5_f64.copysign(level)).clamp(-full, full - 1.0) as i32) << shift
         };
         if self.coding == Coding::Signed(2) {
             let shift = 16 - self.valid_bits;
             let start = out.len();
             out.resize(start + 2 * samples.len(), 0);
             let to = out.get_mut(start..).unwrap_or_default().chunks_exact_mut(2);
-            for (to, s) in to.zip(samples) {
-                to.copy_from_slice(&(integer(*s, shift) as i16).to_le_bytes());
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    to.zip(samples)
+                        .for_each(|(to, s)| to.copy_from_slice(&(integer(*s, shift) as i16).to_le_bytes()))
+                },
+            );
             return Ok(());
         }
         let mut put = |bytes: &[u8]| out.extend_from_slice(bytes);
@@ -218,8 +223,15 @@ impl Sound for Reader<'_> {
         match self.format.coding {
             Coding::Unsigned8 => out.extend(bytes.iter().map(|b| (f32::from(*b) - 128.0) / 128.0)),
             Coding::Signed(2) => {
-                let pairs = bytes.chunks_exact(2).filter_map(<[u8]>::first_chunk);
-                out.extend(pairs.map(|c| f32::from(i16::from_le_bytes(*c)) / 32_768.0));
+                let pairs = bytes.as_chunks::<2>().0;
+                out.resize(pairs.len(), 0.0);
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let each = out.iter_mut().zip(pairs);
+                        each.for_each(|(to, c)| *to = f32::from(i16::from_le_bytes(*c)) / 32_768.0);
+                    },
+                );
             }
             Coding::Signed(width) => out.extend(bytes.chunks_exact(usize::from(width)).map(|c| {
                 // Into the upper bytes of 32 bits: the sign comes along.
