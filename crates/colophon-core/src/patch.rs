@@ -189,6 +189,32 @@ impl Patch {
         Ok(())
     }
 
+    /// Whether everything but the end of `len` bytes stays where it is.
+    pub fn only_appends(&self, len: u64) -> bool {
+        let stays = |s: &Splice| s.range.end.checked_sub(s.range.start) == Some(s.with.len() as u64);
+        self.splices.iter().all(|s| s.range.start >= len || stays(s))
+    }
+
+    /// Makes the changes in a file that [`Patch::only_appends`].
+    ///
+    /// # Errors
+    /// `Check` when something would move; `Io`.
+    pub fn append_in_place(&self, mut file: &File) -> Result<()> {
+        let end = file.metadata()?.len();
+        if !self.only_appends(end) {
+            return Err(Error::new(crate::ErrorKind::Check, "an edit in place changes a length"));
+        }
+        let mut appended = false;
+        for s in &self.splices {
+            if !appended {
+                file.seek(SeekFrom::Start(s.range.start))?;
+                appended = s.range.start >= end;
+            }
+            file.write_all(&s.with)?;
+        }
+        Ok(())
+    }
+
     fn moves_nothing(&self) -> Result<()> {
         if self.splices.iter().any(|s| s.range.end.checked_sub(s.range.start) != Some(s.with.len() as u64)) {
             return Err(Error::new(crate::ErrorKind::Check, "an edit in place changes a length"));
@@ -327,6 +353,25 @@ mod tests {
         p.insert(1, "b");
         p.replace(1..2, "c");
         assert_eq!(apply(&p, "xyz"), "xabcz");
+    }
+
+    #[test]
+    fn an_end_that_grows_is_written_in_place() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let mut p = Patch::new();
+        p.insert(10, "ab");
+        p.replace(2..4, "XY");
+        p.insert(10, "c");
+        assert!(p.only_appends(10));
+        p.append_in_place(&file).unwrap();
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        io::Read::read_to_string(&mut file, &mut text).unwrap();
+        assert_eq!(text, "01XY456789abc");
+        p.insert(0, "<");
+        assert!(!p.only_appends(13));
+        assert!(p.append_in_place(&file).is_err());
     }
 
     #[test]

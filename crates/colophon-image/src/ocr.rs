@@ -70,6 +70,7 @@ pub fn read_label(tool: &Path, picture: &Luma<'_>, limits: &Limits) -> Observati
         let Some(answer) = run(tool, &bytes, limits) else { return not_checked(Why::MissingTool) };
         let lines = lines(&answer, scale, (part.left as f32, part.top as f32));
         if let Some(found) = label(&lines) {
+            let found = closer(tool, picture, scale, inverted, found, limits);
             let ink = ink_height(picture, &found);
             let position = place(
                 (found.left, found.top, found.right - found.left, found.bottom - found.top),
@@ -91,6 +92,23 @@ pub fn read_label(tool: &Path, picture: &Luma<'_>, limits: &Limits) -> Observati
         }
     }
     not_checked(Why::Unclear)
+}
+
+/// The label as it reads from close by, when more of it does: one of two languages is easily missed in a busy picture.
+fn closer(tool: &Path, picture: &Luma<'_>, scale: f32, inverted: bool, found: Line, limits: &Limits) -> Line {
+    let (width, height) = (picture.width as f32, picture.height as f32);
+    let (wide, high) = (found.right - found.left, found.bottom - found.top);
+    let around = [
+        (found.left - wide) / width,
+        (found.top - high) / height,
+        (found.right + wide) / width,
+        (found.bottom + high) / height,
+    ];
+    let part = Part::of(&around.map(|v| v.clamp(0.0, 1.0)), picture);
+    let (bytes, ..) = part.picture(picture, scale, inverted);
+    let read = run(tool, &bytes, limits)
+        .and_then(|answer| label(&lines(&answer, scale, (part.left as f32, part.top as f32))));
+    read.filter(|r| r.text.chars().count() > found.text.chars().count()).unwrap_or(found)
 }
 
 /// A part of a picture in pixels.

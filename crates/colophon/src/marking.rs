@@ -217,12 +217,13 @@ pub(crate) struct Rendered {
 /// Where rendered content goes.
 pub(crate) trait Rendering: Write {
     /// Forgets what was written.
-    fn restart(&mut self);
+    fn restart(&mut self) -> std::io::Result<()>;
 }
 
 impl Rendering for Vec<u8> {
-    fn restart(&mut self) {
+    fn restart(&mut self) -> std::io::Result<()> {
         self.clear();
+        Ok(())
     }
 }
 
@@ -297,7 +298,7 @@ impl Opened {
                 }
                 Err(e) => return Err(e),
             }
-            to.restart();
+            to.restart()?;
         };
         for p in placed {
             match p {

@@ -1,7 +1,7 @@
 //! Marking from file to file: the content is copied, not held in memory, and hashed once.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use colophon_core::{
@@ -29,7 +29,8 @@ pub struct MarkedFile {
 /// Marks a file into another, which is empty and open for reading and writing, as [`crate::mark`] does in memory. `None`,
 /// with nothing written, where the format needs all of the content at once: that is done in memory.
 ///
-/// Labelled and watermarked content passes through a file of its own without a name, in [`Options::scratch`].
+/// Labelled and watermarked content is written once, where its metadata stands behind it; else it passes through a file without
+/// a name in [`Options::scratch`].
 ///
 /// What the manifest binds is hashed once, from the bytes that are written; the read-back compares what the manifest on disk
 /// says with that digest, and everything else as [`crate::mark`] does. The output may be incomplete after an error.
@@ -67,16 +68,15 @@ pub fn mark_file(
     if !ops.is_empty() && !opened.format.renders_by_position() {
         return Ok(None);
     }
-    let mut scratch = Scratch::new(options.scratch.as_deref());
-    let rendered = opened.render(input, ops, &mut plan, &incoming, options, &mut scratch)?;
-    let rendered_file = if rendered.changed { Some(scratch.finish()?) } else { None };
-    let content = rendered_file.as_ref().unwrap_or(input);
+    let rendered = opened.render(input, ops, &mut plan, &incoming, options, &mut Direct(output))?;
+    let fresh = if rendered.changed { Some(FileSource::new(output.try_clone()?)?) } else { None };
+    let content = fresh.as_ref().unwrap_or(input);
     let before = if options.digests { Some(sha256_source(input)?) } else { None };
     let record = marking::record(&declaration, &plan, rendered.labels, rendered.watermarks, before, options);
     let (format, limits) = (opened.format, &options.limits);
     let layout = if rendered.changed { format.inspect(content, limits)? } else { opened.layout };
     let edits = marking::metadata_edits(format, layout, &declaration, &plan, signer, options)?;
-    let sealing = match signer {
+    let mut sealing = match signer {
         None => None,
         Some(signer) => {
             let parent: &dyn Source = input;
@@ -95,12 +95,28 @@ pub fn mark_file(
             };
             match marking::sealer()?.begin_seal(&cx)? {
                 Some(sealing) => Some(sealing),
-                None => return Ok(None),
+                None => {
+                    emptied(output)?;
+                    return Ok(None);
+                }
             }
         }
     };
 
-    let written = writing::to_file(content, output, format, edits, sealing, limits)?;
+    let done = if rendered.changed {
+        writing::in_place(output, format, &edits, &mut sealing, limits)?
+    } else {
+        None
+    };
+    let written = match done {
+        Some(written) => written,
+        None if rendered.changed => {
+            let content = moved(output, options.scratch.as_deref())?;
+            writing::to_file(&content, output, format, edits, sealing.take(), limits)?
+        }
+        None => writing::to_file(input, output, format, edits, sealing.take(), limits)?,
+    };
+    drop(sealing);
     let read = Options { sidecar: written.sidecar.clone(), ..options.reading_own_marks() };
     let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };
     let binding = written.binding;
@@ -111,53 +127,38 @@ pub fn mark_file(
     Ok(Some(MarkedFile { sidecar: written.sidecar, plan, record, report }))
 }
 
-/// A file without a name for rendered content, made when something is written to it.
-struct Scratch<'a> {
-    folder: Option<&'a Path>,
-    file: Option<BufWriter<File>>,
-}
+/// Rendered content on its way into the output. What is written comes in large pieces.
+struct Direct<'a>(&'a File);
 
-/// Bytes collected before they are written.
-const BUFFER: usize = 1 << 18;
-
-impl<'a> Scratch<'a> {
-    fn new(folder: Option<&'a Path>) -> Self {
-        Self { folder, file: None }
-    }
-
-    fn open(&mut self) -> io::Result<&mut BufWriter<File>> {
-        if self.file.is_none() {
-            let file = match self.folder {
-                Some(folder) => tempfile::tempfile_in(folder),
-                None => tempfile::tempfile(),
-            }?;
-            self.file = Some(BufWriter::with_capacity(BUFFER, file));
-        }
-        self.file.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    /// What was written, to be read.
-    fn finish(mut self) -> Result<FileSource> {
-        self.open()?;
-        let file = self.file.take().map(BufWriter::into_inner);
-        let file = file.and_then(std::result::Result::ok);
-        let file = file.ok_or_else(|| Error::new(ErrorKind::Io, "the rendered content cannot be written"))?;
-        Ok(FileSource::new(file)?)
-    }
-}
-
-impl Write for Scratch<'_> {
+impl Write for Direct<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.open()?.write(bytes)
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.open()?.flush()
+        self.0.flush()
     }
 }
 
-impl Rendering for Scratch<'_> {
-    fn restart(&mut self) {
-        self.file = None;
+impl Rendering for Direct<'_> {
+    fn restart(&mut self) -> io::Result<()> {
+        emptied(self.0)
     }
+}
+
+fn emptied(mut file: &File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()
+}
+
+/// What stands in a file, in one without a name; the file is empty afterwards.
+fn moved(file: &File, folder: Option<&Path>) -> io::Result<FileSource> {
+    let copy = match folder {
+        Some(folder) => tempfile::tempfile_in(folder),
+        None => tempfile::tempfile(),
+    }?;
+    let from = FileSource::new(file.try_clone()?)?;
+    from.copy_to(0..from.len(), &copy)?;
+    emptied(file)?;
+    FileSource::new(copy)
 }

@@ -84,6 +84,45 @@ pub(crate) fn to_file(
     Ok(written)
 }
 
+/// Edits and seals content that stands in `output` already, where the edits change only lengths and the end: what was rendered
+/// is not copied again. `None`, with nothing written, where they reach further.
+///
+/// # Errors
+/// As [`to_file`].
+pub(crate) fn in_place(
+    output: &File,
+    format: &dyn Format,
+    edits: &[Edit],
+    sealing: &mut Option<Box<dyn Sealing + '_>>,
+    limits: &Limits,
+) -> Result<Option<Written<FileSource>>> {
+    let mut edits = edits.to_vec();
+    let embedded = reserve(&mut edits, sealing.as_deref());
+    let rendered = FileSource::new(output.try_clone()?)?;
+    let patch = format.edit(&rendered, &edits, limits)?;
+    if !patch.only_appends(rendered.len()) {
+        return Ok(None);
+    }
+    patch.append_in_place(output)?;
+    let mut written =
+        Written { content: FileSource::new(output.try_clone()?)?, sidecar: None, binding: None };
+    let Some(sealing) = sealing.take() else { return Ok(Some(written)) };
+    let mut binder = sealing.binder(&written.content)?;
+    Patch::new().pieces(&written.content, PIECE, &mut |piece| {
+        binder.update(&piece);
+        Ok(piece)
+    })?;
+    let signed = sealing.finish(&written.content, binder.finish())?;
+    if embedded {
+        let fill = [Edit::set(Slot::Jumbf, "c2pa", signed.store)];
+        format.edit(&written.content, &fill, limits)?.apply_in_place(output)?;
+    } else {
+        written.sidecar = Some(signed.store);
+    }
+    written.binding = Some(signed.binding);
+    Ok(Some(written))
+}
+
 /// Keeps a place for the store among the edits, when it is to be embedded; whether it is.
 fn reserve(edits: &mut Vec<Edit>, sealing: Option<&(dyn Sealing + '_)>) -> bool {
     let placeholder = sealing.and_then(|s| s.placeholder());

@@ -1,7 +1,7 @@
 //! Reading the mark.
 
 use super::demodulate::Demodulator;
-use super::embed::MIN_SIDE;
+use super::embed::{MIN_SIDE, period};
 use super::evidence::THRESHOLD;
 use super::moving::MIN_MOVING_SIDE;
 use super::pixels::Pixels;
@@ -155,10 +155,16 @@ impl Reader {
         }
         if !result.found {
             // the sizes were checked, so transforms do not fail; if one did, the lattice stays unread
-            let chroma = (layout.colours() == 3).then(|| reduce(pixels, width, height, CHROMA, 0.0));
             let scale = (width as f64 / layout.width as f64, height as f64 / layout.height as f64);
-            if let Ok(mut lattice) = LatticeReading::new(self, &luma, chroma.as_ref(), scale, soft) {
-                let _ = lattice.run(options.effort, &mut result);
+            let tile = period(layout.width, layout.height) as f64;
+            if let Ok(reading) = LatticeReading::new(self, &luma, scale, soft) {
+                let _ = reading.as_marked(tile, &mut result);
+                if !result.found {
+                    let chroma = (layout.colours() == 3).then(|| reduce(pixels, width, height, CHROMA, 0.0));
+                    if let Ok(mut reading) = reading.with_chroma(chroma.as_ref()) {
+                        let _ = reading.run(options.effort, &mut result);
+                    }
+                }
             }
         }
         let least = if options.lattice_only { MIN_MOVING_SIDE } else { MIN_SIDE };
@@ -215,37 +221,34 @@ impl<'a> LatticeReading<'a> {
     fn new(
         reader: &'a Reader,
         luma: &Plane,
-        chroma: Option<&Plane>,
         scale: (f64, f64),
         registered: Option<Vec<f32>>,
     ) -> Result<Self, SizeError> {
-        let (width, height) = (luma.width, luma.height);
-        let sides = (side(width).ok_or(SizeError)?, side(height).ok_or(SizeError)?);
-        let centre = ((width - 1) as f64 / 2.0, (height - 1) as f64 / 2.0);
-        let mut whitener = Whitener::new();
-        let mut channel = |plane: &Plane, halved: bool| -> Result<Spectrum, SizeError> {
-            let flat = whitener.run(plane);
-            if halved {
-                // pixel j of the half-size channel covers 2 j and 2 j + 1
-                let middle = ((centre.0 - 0.5) / 2.0, (centre.1 - 0.5) / 2.0);
-                Spectrum::new(flat, (sides.0 / 2, sides.1 / 2), 0.5, middle)
-            } else {
-                Spectrum::new(flat, sides, 1.0, centre)
-            }
-        };
-        let luma = channel(luma, false)?;
-        let chroma = match chroma {
-            Some(plane) if (width as f64 * height as f64).sqrt() > CHROMA_SIDE => {
-                Some(channel(&plane.halved(), true)?)
-            }
-            Some(plane) => Some(channel(plane, false)?),
-            None => None,
-        };
-        let mut map = luma.map.clone();
-        if let Some(chroma) = &chroma {
-            map.add(&chroma.map);
+        let luma = spectrum(luma, (luma.width, luma.height), false)?;
+        Ok(Self { reader, map: luma.map.clone(), luma, chroma: None, scale, registered })
+    }
+
+    /// Reads the picture as one that still has the size it was marked at, with a tile of so many pixels: a copy that was only
+    /// coded anew costs no search.
+    fn as_marked(&self, tile: f64, result: &mut Detection) -> Result<(), SizeError> {
+        let matrix = [[1.0 / (tile * self.scale.0), 0.0], [0.0, 1.0 / (tile * self.scale.1)]];
+        let mut demodulator = Demodulator::new(&self.reader.schedule)?;
+        if let Some(reading) = demodulator.read(&[&self.luma], matrix, self.registered.as_deref())? {
+            let layer = Layer::Lattice(geometry(matrix, self.scale));
+            result.offer(reading.payload, reading.z, reading.log10_p, layer);
         }
-        Ok(Self { reader, luma, chroma, map, scale, registered })
+        Ok(())
+    }
+
+    fn with_chroma(mut self, chroma: Option<&Plane>) -> Result<Self, SizeError> {
+        let Some(plane) = chroma else { return Ok(self) };
+        let whole = (plane.width, plane.height);
+        let large = (whole.0 as f64 * whole.1 as f64).sqrt() > CHROMA_SIDE;
+        let chroma =
+            if large { spectrum(&plane.halved(), whole, true)? } else { spectrum(plane, whole, false)? };
+        self.map.add(&chroma.map);
+        self.chroma = Some(chroma);
+        Ok(self)
     }
 
     fn run(&mut self, effort: Effort, result: &mut Detection) -> Result<(), SizeError> {
@@ -295,6 +298,19 @@ impl<'a> LatticeReading<'a> {
         }
         Ok(())
     }
+}
+
+/// The spectrum of a plane, of working size or of half of it where `whole` is the working size.
+fn spectrum(plane: &Plane, whole: (usize, usize), halved: bool) -> Result<Spectrum, SizeError> {
+    let flat = Whitener::new().run(plane);
+    let sides = (side(whole.0).ok_or(SizeError)?, side(whole.1).ok_or(SizeError)?);
+    let centre = ((whole.0 - 1) as f64 / 2.0, (whole.1 - 1) as f64 / 2.0);
+    if halved {
+        // Pixel j of the half-size channel covers 2 j and 2 j + 1.
+        let middle = ((centre.0 - 0.5) / 2.0, (centre.1 - 0.5) / 2.0);
+        return Spectrum::new(flat, (sides.0 / 2, sides.1 / 2), 0.5, middle);
+    }
+    Spectrum::new(flat, sides, 1.0, centre)
 }
 
 /// Whether a matrix may belong to a picture that still shows its whole frame.

@@ -60,9 +60,14 @@ pub(super) fn compare(label: &Label<'_>, picture: &Luma<'_>, fit: &Fit) -> Lette
         let verdict = if score < TOO_LITTLE || step < LETTER_STEP {
             Verdict::Others
         } else {
-            let best = alternatives(label.font, g)
-                .map(|id| spot.score(label, id, fit.blur, &seen).0)
-                .fold(0.0_f32, f32::max);
+            // No letter can do better than 1, so beside a letter as it was drawn there is nothing to try.
+            let best = if score + BETTER >= 1.0 {
+                0.0
+            } else {
+                alternatives(label.font, g)
+                    .map(|id| spot.score(label, id, fit.blur, &seen).0)
+                    .fold(0.0_f32, f32::max)
+            };
             let enough = if is_cjk_letter(g.c) { ENOUGH.0 } else { ENOUGH.1 };
             match () {
                 () if best > score + BETTER => Verdict::Others,
