@@ -310,8 +310,17 @@ fn decode(source: &dyn Source, file: &File, limits: &Limits) -> Result<Raster> {
     let bytes = if h.depth == 16 { 8 } else { 4 };
     check_size(ID, h.width, h.height, bytes, limits)?;
     let budget = usize::try_from(limits.decoded_bytes).unwrap_or(usize::MAX);
-    let input = std::io::BufReader::new(SourceReader::new(source));
-    let mut decoder = ::png::Decoder::new_with_limits(input, ::png::Limits { bytes: budget });
+    let limits = ::png::Limits { bytes: budget };
+    match source.as_bytes() {
+        Some(bytes) => pixels(::png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits)),
+        None => {
+            let input = std::io::BufReader::new(SourceReader::new(source));
+            pixels(::png::Decoder::new_with_limits(input, limits))
+        }
+    }
+}
+
+fn pixels<R: std::io::BufRead + std::io::Seek>(mut decoder: ::png::Decoder<R>) -> Result<Raster> {
     decoder.set_transformations(::png::Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(failed)?;
     let len =

@@ -4,7 +4,7 @@
 //! The green lists are PyTorch permutations drawn on a CPU. The same settings on a GPU give other lists.
 
 use crate::error::{Error, Result};
-use crate::prf::mersenne::{torch_permutation, torch_swaps};
+use crate::prf::mersenne::{Draws, torch_permutation};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +18,10 @@ const SELF_HASH_CANDIDATES: usize = 40;
 const PUBLISHED: u64 = 15_485_863;
 /// Bytes of green lists kept between calls.
 const CACHE_BYTES: usize = 64 << 20;
+/// Tokens that are followed one by one before the whole list of their context is made.
+const LOOKED_UP: u8 = 2;
+/// Contexts whose number of questions is kept.
+const MOST_ASKED: usize = 1 << 18;
 
 /// Which tokens seed a green list.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ pub struct Kgw {
     bias: f32,
     width: usize,
     seeding: Seeding,
+    draws: Draws,
 }
 
 impl Kgw {
@@ -75,7 +80,8 @@ impl Kgw {
             return wrong("context width", "1 to 64");
         }
         let green = (f64::from(vocabulary) * ratio) as u32;
-        Ok(Self { hashing_key, vocabulary, green, ratio, bias, width, seeding })
+        let draws = Draws::new(vocabulary, green);
+        Ok(Self { hashing_key, vocabulary, green, ratio, bias, width, seeding, draws })
     }
 
     /// Number of ids.
@@ -161,20 +167,25 @@ impl Kgw {
         window.get(window.len().saturating_sub(self.width)..).unwrap_or_default()
     }
 
-    /// Whether the list of `seed` holds `token`, by following that one token through the swaps: no list is built.
+    /// Whether the list of `seed` holds `token`.
     fn holds(&self, seed: u64, token: u32) -> bool {
-        let (mut place, mut green) = (token, false);
-        torch_swaps(seed, self.vocabulary, self.green, |i, j| {
-            if j == place {
-                green = true;
-                return false;
-            }
-            if i == place {
-                place = j;
-            }
-            true
-        });
-        green
+        self.draws.take(seed, token)
+    }
+
+    /// Whether the tokens of a text are green after their contexts, pair by pair. Lists of the left hash that are asked for
+    /// again and again are made once and kept, within [`CACHE_BYTES`]: in running text the last token repeats soon.
+    pub(crate) fn are_green<'t>(
+        &self,
+        pairs: impl Iterator<Item = (&'t [u32], u32)>,
+        lists: &mut GreenLists,
+        mut each: impl FnMut(bool),
+    ) {
+        for (context, token) in pairs {
+            each(match self.seeding {
+                Seeding::Left => lists.holds(self, self.seed(context), token),
+                Seeding::SelfHash(_) => self.is_green(context, token),
+            });
+        }
     }
 
     /// Adds the bias to green candidates. `tail` holds the last tokens before the candidate, at least [`Self::context_len`].
@@ -250,11 +261,38 @@ impl fmt::Debug for Kgw {
 #[derive(Default)]
 pub(crate) struct GreenLists {
     lists: HashMap<(u64, u32, u32), Vec<u64>>,
+    /// Seeds that were asked for once or twice: following one token is cheaper than making a list for it.
+    asked: HashMap<(u64, u32, u32), u8>,
     bytes: usize,
     entries: Vec<u32>,
 }
 
+impl fmt::Debug for GreenLists {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GreenLists").field("lists", &self.lists.len()).finish_non_exhaustive()
+    }
+}
+
 impl GreenLists {
+    /// Whether the list of a seed holds a token.
+    fn holds(&mut self, scheme: &Kgw, seed: u64, token: u32) -> bool {
+        let key = (seed & 0xFFFF_FFFF, scheme.vocabulary, scheme.green);
+        if let Some(list) = self.lists.get(&key) {
+            return list.get(token as usize / 64).is_some_and(|word| word >> (token % 64) & 1 == 1);
+        }
+        if self.asked.len() >= MOST_ASKED {
+            self.asked.clear();
+        }
+        let times = self.asked.entry(key).or_default();
+        if *times < LOOKED_UP {
+            *times += 1;
+            return scheme.holds(seed, token);
+        }
+        self.asked.remove(&key);
+        let list = self.get(scheme, seed);
+        list.get(token as usize / 64).is_some_and(|word| word >> (token % 64) & 1 == 1)
+    }
+
     fn get(&mut self, scheme: &Kgw, seed: u64) -> &[u64] {
         // only the low 32 bits of a seed count
         let key = (seed & 0xFFFF_FFFF, scheme.vocabulary, scheme.green);
@@ -263,16 +301,13 @@ impl GreenLists {
             self.lists.clear();
             self.bytes = 0;
         }
-        let Self { lists, bytes, entries } = self;
+        let Self { lists, bytes, entries, .. } = self;
         lists.entry(key).or_insert_with(|| {
             *bytes += size;
             entries.clear();
             entries.extend(0..scheme.vocabulary);
             let mut list = vec![0u64; size / 8];
-            torch_swaps(seed, scheme.vocabulary, scheme.green, |i, j| {
-                entries.swap(i as usize, j as usize);
-                true
-            });
+            scheme.draws.swaps(seed, |i, j| entries.swap(i as usize, j as usize));
             for &id in &entries[..scheme.green as usize] {
                 list[id as usize / 64] |= 1 << (id % 64);
             }

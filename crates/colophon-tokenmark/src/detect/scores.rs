@@ -1,13 +1,14 @@
 //! Per-token scores of each scheme and what they are worth.
 
 use crate::gumbel::vllm_scores;
+use crate::kgw::GreenLists;
 use crate::null::{Null, Tabulated};
 use crate::prf::lcg::accumulate_all;
 use crate::scheme::Scheme;
 use crate::synthid::SynthId;
 use crate::window::{Before, Once, Rule, Windows};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// vLLM stands -1 before the first generated token.
 const VLLM_PAD: u32 = u32::MAX;
@@ -20,6 +21,8 @@ pub(crate) struct Prepared {
     null: Null,
     /// Weighted sum of bits per state, for SynthID tables.
     sums: Vec<u16>,
+    /// What is kept from text to text, for KGW.
+    green: Mutex<GreenLists>,
 }
 
 impl Prepared {
@@ -32,7 +35,7 @@ impl Prepared {
             Scheme::Kgw(s) => (Null::Binomial { chance: s.chance() }, Vec::new()),
             Scheme::Unigram(s) => (Null::Binomial { chance: s.chance() }, Vec::new()),
         };
-        Self { key_id: scheme.key_id(), scheme, null, sums }
+        Self { key_id: scheme.key_id(), scheme, null, sums, green: Mutex::default() }
     }
 
     pub(crate) fn scheme(&self) -> &Scheme {
@@ -96,9 +99,14 @@ impl Prepared {
                 }
             }
             Scheme::Kgw(s) => {
-                for (&position, out) in positions.iter().zip(out) {
-                    *out = f64::from(u8::from(s.is_green(context_of(position), token_of(position))));
-                }
+                let mut lists = self.green.lock().unwrap_or_else(PoisonError::into_inner);
+                let pairs = positions.iter().map(|&p| (context_of(p), token_of(p)));
+                let mut out = out.iter_mut();
+                s.are_green(pairs, &mut lists, |green| {
+                    if let Some(out) = out.next() {
+                        *out = f64::from(u8::from(green));
+                    }
+                });
             }
             Scheme::Unigram(s) => {
                 for (&position, out) in positions.iter().zip(out) {

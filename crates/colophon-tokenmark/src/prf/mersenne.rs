@@ -1,5 +1,8 @@
 //! MT19937 (Matsumoto, Nishimura 1998) and the two draws PyTorch makes from it on a CPU.
 
+use crate::simd::vectorized;
+use std::sync::Arc;
+
 const N: usize = 624;
 const M: usize = 397;
 
@@ -35,20 +38,7 @@ impl Mersenne {
         temper(word)
     }
 
-    /// The next block of outputs: whatever is left of the current 624. Never empty.
-    pub fn next_block<'a>(&mut self, out: &'a mut [u32; N]) -> &'a [u32] {
-        if self.next >= N {
-            self.refill();
-        }
-        let left = &self.state[self.next..];
-        let out = &mut out[..left.len()];
-        for (o, &word) in out.iter_mut().zip(left) {
-            *o = temper(word);
-        }
-        self.next = N;
-        out
-    }
-
+    #[inline(always)]
     fn refill(&mut self) {
         let s = &mut self.state;
         // three loops without wrap-around; inside each, reads stay far enough from writes for vector code
@@ -83,43 +73,105 @@ pub fn torch_bits(seed: u64, len: usize) -> Vec<u8> {
     (0..len).map(|_| (rng.next_u32() & 1) as u8).collect()
 }
 
-/// Calls `step(i, j)` for each swap of `torch.randperm(len)` on a CPU generator, the first `count` of them, until it
-/// returns false. Entry `i` of the permutation is final once its swap was made.
+/// The draws of `torch.randperm(len)` on a CPU generator, the first `count` of them. Draw `i` swaps entry `i` with one of
+/// the `len - i` entries from `i` on; entry `i` of the permutation is final then.
 ///
 /// `len` is at most 2^32 - 1 in PyTorch's 32-bit path, which is the only one used here.
-pub fn torch_swaps(seed: u64, len: u32, count: u32, mut step: impl FnMut(u32, u32) -> bool) {
-    let mut rng = Mersenne::new(seed);
-    let mut block = [0u32; N];
-    let mut offsets = [0u32; N];
-    // the last entry has nothing left to swap with
-    let count = count.min(len.saturating_sub(1));
-    let mut done = 0;
-    while done < count {
-        let words = rng.next_block(&mut block);
-        let take = words.len().min((count - done) as usize);
-        for (k, (offset, &word)) in offsets[..take].iter_mut().zip(words).enumerate() {
-            let range = len - done - k as u32;
-            // exact: the quotient's distance to the next integer is at least 2^-32 of it, a double resolves 2^-53
-            let quotient = (f64::from(word) / f64::from(range)) as u32;
-            *offset = word - quotient * range;
-        }
-        for (k, &offset) in offsets[..take].iter().enumerate() {
-            let i = done + k as u32;
-            if !step(i, i + offset) {
+#[derive(Clone)]
+pub struct Draws {
+    len: u32,
+    /// One over the number of entries that are left, for every draw.
+    shares: Arc<[f64]>,
+}
+
+impl Draws {
+    /// Tables for permutations of `len` entries of which the first `count` are wanted.
+    pub fn new(len: u32, count: u32) -> Self {
+        // the last entry has nothing left to swap with
+        let count = count.min(len.saturating_sub(1));
+        Self { len, shares: (0..count).map(|i| 1.0 / f64::from(len - i)).collect() }
+    }
+
+    /// Calls `step(first, offsets)` for runs of draws from draw `first` on, until it returns false: draw `i` swaps entry `i`
+    /// with entry `i + offset`.
+    fn runs(&self, seed: u64, mut step: impl FnMut(u32, &[u32]) -> bool) {
+        let mut rng = Mersenne::new(seed);
+        let mut offsets = [0u32; N];
+        for (run, shares) in self.shares.chunks(N).enumerate() {
+            let first = (run * N) as u32;
+            vectorized(
+                #[inline(always)]
+                || {
+                    rng.refill();
+                    for (k, ((offset, &word), &share)) in
+                        offsets.iter_mut().zip(&rng.state).zip(shares).enumerate()
+                    {
+                        let (word, range) = (temper(word), self.len - first - k as u32);
+                        // a quotient that is no whole number lies 2^-32 of it from the next one, a product of doubles is
+                        // right to 2^-52; one that is may come out one too small
+                        let quotient = (f64::from(word) * share) as u32;
+                        let rest = word.wrapping_sub(quotient.wrapping_mul(range));
+                        *offset = rest.min(rest.wrapping_sub(range));
+                    }
+                },
+            );
+            if !step(first, &offsets[..shares.len()]) {
                 return;
             }
         }
-        done += take as u32;
     }
+
+    /// Calls `swap(i, j)` for every draw.
+    pub fn swaps(&self, seed: u64, mut swap: impl FnMut(u32, u32)) {
+        self.runs(seed, |first, offsets| {
+            for (i, offset) in (first..).zip(offsets) {
+                swap(i, i + offset);
+            }
+            true
+        });
+    }
+
+    /// Whether the draws put `entry` among the first ones, by following that one entry: no permutation is made.
+    pub fn take(&self, seed: u64, entry: u32) -> bool {
+        let (mut place, mut taken) = (entry, false);
+        self.runs(seed, |first, offsets| {
+            let mut at = 0;
+            loop {
+                // the entry is drawn by whoever points at its place, up to the draw that moves it away
+                let moves = place.checked_sub(first).map(|k| k as usize).filter(|k| *k < offsets.len());
+                let until = moves.map_or(offsets.len(), |k| k + 1);
+                let wanted = place.wrapping_sub(first + at as u32);
+                if points_at(&offsets[at..until], wanted) {
+                    taken = true;
+                    return false;
+                }
+                let Some(k) = moves else { return true };
+                place += offsets[k];
+                at = until;
+            }
+        });
+        taken
+    }
+}
+
+/// Whether an offset reaches what is `wanted` entries behind the first of them.
+fn points_at(offsets: &[u32], wanted: u32) -> bool {
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut hits = 0u32;
+            for (k, &offset) in (0u32..).zip(offsets) {
+                hits |= u32::from(offset.wrapping_add(k) == wanted);
+            }
+            hits != 0
+        },
+    )
 }
 
 /// The first `count` entries of `torch.randperm(len)` on a CPU generator seeded with `seed`.
 pub fn torch_permutation(seed: u64, len: u32, count: u32) -> Vec<u32> {
     let mut entries: Vec<u32> = (0..len).collect();
-    torch_swaps(seed, len, count, |i, j| {
-        entries.swap(i as usize, j as usize);
-        true
-    });
+    Draws::new(len, count).swaps(seed, |i, j| entries.swap(i as usize, j as usize));
     entries.truncate(count as usize);
     entries
 }
@@ -153,10 +205,39 @@ mod tests {
     }
 
     #[test]
-    fn division_by_double_is_exact_at_the_edges() {
-        for word in [0, 1, 2, u32::MAX - 1, u32::MAX, 0x8000_0000] {
-            for range in [1, 2, 3, 5, 7, 641, 65_535, 65_537, 0x7FFF_FFFF, u32::MAX - 1, u32::MAX] {
-                assert_eq!((f64::from(word) / f64::from(range)) as u32, word / range, "{word} / {range}");
+    fn offsets_are_remainders_at_the_edges() {
+        for len in [2u32, 3, 5, 7, 641, 1000, 65_537, 1 << 24] {
+            let count = len.min(3000);
+            let mut rng = Mersenne::new(u64::from(len));
+            let mut i = 0;
+            Draws::new(len, count).swaps(u64::from(len), |at, to| {
+                assert_eq!((at, to), (i, i + rng.next_u32() % (len - i)));
+                i += 1;
+            });
+            assert_eq!(i, count.min(len - 1));
+        }
+        // whole quotients, which a product may miss from below
+        for range in [3u32, 7, 49, 641, 65_535, 6_700_417] {
+            let share = 1.0 / f64::from(range);
+            for quotient in [1, 2, 3, 600, u32::MAX / range] {
+                let word = quotient * range;
+                let rest = word.wrapping_sub(((f64::from(word) * share) as u32).wrapping_mul(range));
+                assert_eq!(rest.min(rest.wrapping_sub(range)), 0, "{word} / {range}");
+            }
+        }
+    }
+
+    #[test]
+    fn following_one_entry_agrees_with_the_permutation() {
+        for (len, count) in [(2, 1), (7, 3), (100, 25), (700, 690), (5000, 1250), (1300, 1300)] {
+            for seed in 0..3 {
+                let taken = torch_permutation(seed, len, count);
+                let draws = Draws::new(len, count);
+                for entry in 0..len {
+                    // whatever is left when nothing is drawn any more is among them too
+                    let last = count == len && !draws.take(seed, entry);
+                    assert_eq!(draws.take(seed, entry) || last, taken.contains(&entry), "{len} {entry}");
+                }
             }
         }
     }
