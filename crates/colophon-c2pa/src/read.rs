@@ -23,7 +23,9 @@ pub(crate) fn read(cx: &ReadCx<'_>) -> Vec<Finding> {
     let several = cx.layout.of(Slot::Jumbf).count() > 1;
     match cx.format.info().carrier {
         Carrier::Native(mime) => {
-            if entry.is_some() || !guard::only_when_the_walk_saw_one(cx.format.info().id) {
+            let id = cx.format.info().id;
+            let known = guard::only_when_the_walk_saw_one(id) || guard::walk_suffices(id, cx.layout);
+            if entry.is_some() || !known {
                 findings.extend(embedded(cx, mime));
             }
         }

@@ -43,28 +43,27 @@ impl Mask {
         // variance in the window, less what a plain slope of brightness accounts for: a sky is smooth though it is not even
         // (the three means have variance r (r + 1), a cell itself 1/12)
         let spread = (window * (window + 1)) as f32 + 1.0 / 12.0;
-        for y in 0..texture.height {
-            for x in 0..texture.width {
-                let at = y * texture.width + x;
-                let variance = texture.data[at] - level.data[at].powi(2);
-                texture.data[at] = (variance - spread * slope_squared(&level, x, y)).max(0.0).sqrt();
-            }
-        }
+        (0..texture.height).for_each(|y| deviations(&mut texture, &level, spread, y));
         let mut inner = texture.clone();
         inner.erode(((2.5 * scale / cell as f64).round() as usize).max(1));
         inner.blur(window);
         level = mean;
         level.blur(radius(2.0 * scale / cell as f64));
         let mut cells = inner;
-        for ((m, &v), &l) in cells.data.iter_mut().zip(&texture.data).zip(&level.data) {
-            let activity = 0.7 * *m + 0.3 * v;
-            let root = activity.clamp(0.0, TEXTURE_CAP).sqrt();
-            let hidden = (FLOOR + SLOPE * root * root.sqrt()).min(CEILING);
-            let luma = l + 128.0;
-            let dark = 0.75 + 0.25 * (luma / 60.0).clamp(0.0, 1.0);
-            let bright = 1.0 - 0.25 * ((luma - 225.0) / 30.0).clamp(0.0, 1.0);
-            *m = hidden * dark * bright;
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((m, &v), &l) in cells.data.iter_mut().zip(&texture.data).zip(&level.data) {
+                    let activity = 0.7 * *m + 0.3 * v;
+                    let root = activity.max(0.0).min(TEXTURE_CAP).sqrt();
+                    let hidden = (FLOOR + SLOPE * root * root.sqrt()).min(CEILING);
+                    let luma = l + 128.0;
+                    let dark = 0.75 + 0.25 * (luma / 60.0).max(0.0).min(1.0);
+                    let bright = 1.0 - 0.25 * ((luma - 225.0) / 30.0).max(0.0).min(1.0);
+                    *m = hidden * dark * bright;
+                }
+            },
+        );
         let energy =
             cells.data.iter().map(|&m| f64::from(m * m)).sum::<f64>() / cells.data.len().max(1) as f64;
         Self { cells, cell, energy, grey, visible, frame }
@@ -117,12 +116,35 @@ fn radius(sigma: f64) -> usize {
     ((0.25 + sigma * sigma).sqrt() - 0.5).round().max(1.0) as usize
 }
 
-fn slope_squared(plane: &Plane, x: usize, y: usize) -> f32 {
-    let (w, h) = (plane.width, plane.height);
-    let at = |x: usize, y: usize| plane.data[y * w + x];
-    let dx = (at((x + 1).min(w - 1), y) - at(x.saturating_sub(1), y)) * 0.5;
-    let dy = (at(x, (y + 1).min(h - 1)) - at(x, y.saturating_sub(1))) * 0.5;
-    dx * dx + dy * dy
+/// Turns mean squares along row `y` into deviations from a plane: less the square of the mean, and less what a slope of the
+/// means accounts for, `spread` times its square.
+fn deviations(squares: &mut Plane, means: &Plane, spread: f32, y: usize) {
+    let (w, h) = (means.width, means.height);
+    let row = |y: usize| &means.data[y * w..][..w];
+    let (above, here, below) = (row(y.saturating_sub(1)), row(y), row((y + 1).min(h - 1)));
+    let out = &mut squares.data[y * w..][..w];
+    let deviation = |square: f32, mean: f32, across: f32, down: f32| {
+        let (dx, dy) = (across * 0.5, down * 0.5);
+        (square - mean * mean - spread * (dx * dx + dy * dy)).max(0.0).sqrt()
+    };
+    for x in [0, w - 1] {
+        let across = here[(x + 1).min(w - 1)] - here[x.saturating_sub(1)];
+        out[x] = deviation(out[x], here[x], across, below[x] - above[x]);
+        if w == 1 {
+            return;
+        }
+    }
+    vectorised(
+        #[inline(always)]
+        || {
+            let inner = out[1..w - 1].iter_mut().zip(&here[1..w - 1]);
+            let across = here[2..].iter().zip(&here[..w - 2]);
+            let down = below[1..w - 1].iter().zip(&above[1..w - 1]);
+            for (((o, &mean), (right, left)), (lower, upper)) in inner.zip(across).zip(down) {
+                *o = deviation(*o, mean, right - left, lower - upper);
+            }
+        },
+    );
 }
 
 struct Statistics {
