@@ -311,13 +311,11 @@ fn decode(source: &dyn Source, file: &File, limits: &Limits) -> Result<Raster> {
     check_size(ID, h.width, h.height, bytes, limits)?;
     let budget = usize::try_from(limits.decoded_bytes).unwrap_or(usize::MAX);
     let limits = ::png::Limits { bytes: budget };
-    match source.as_bytes() {
-        Some(bytes) => pixels(::png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits)),
-        None => {
-            let input = std::io::BufReader::new(SourceReader::new(source));
-            pixels(::png::Decoder::new_with_limits(input, limits))
-        }
+    if let Some(bytes) = source.as_bytes() {
+        return pixels(::png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits));
     }
+    let input = std::io::BufReader::new(SourceReader::new(source));
+    pixels(::png::Decoder::new_with_limits(input, limits))
 }
 
 fn pixels<R: std::io::BufRead + std::io::Seek>(mut decoder: ::png::Decoder<R>) -> Result<Raster> {

@@ -101,14 +101,13 @@ pub fn mark(
                 limits,
                 now: &options.now,
             };
-            match sealer()?.begin_seal(&cx)? {
-                Some(sealing) => writing::to_memory(content, format, edits, Some(sealing), limits)?,
+            if let Some(sealing) = sealer()?.begin_seal(&cx)? {
+                writing::to_memory(content, format, edits, Some(sealing), limits)?
+            } else {
                 // Carriers that only the library can embed.
-                None => {
-                    let finished = writing::to_memory(content, format, edits, None, limits)?.content;
-                    let sealed = sealer()?.seal(&SealCx { source: &finished, ..cx })?;
-                    Written { content: sealed.bytes, sidecar: sealed.sidecar, binding: None }
-                }
+                let finished = writing::to_memory(content, format, edits, None, limits)?.content;
+                let sealed = sealer()?.seal(&SealCx { source: &finished, ..cx })?;
+                Written { content: sealed.bytes, sidecar: sealed.sidecar, binding: None }
             }
         }
     };

@@ -93,13 +93,12 @@ pub fn mark_file(
                 limits,
                 now: &options.now,
             };
-            match marking::sealer()?.begin_seal(&cx)? {
-                Some(sealing) => Some(sealing),
-                None => {
-                    emptied(output)?;
-                    return Ok(None);
-                }
+            let begun = marking::sealer()?.begin_seal(&cx)?;
+            if begun.is_none() {
+                emptied(output)?;
+                return Ok(None);
             }
+            begun
         }
     };
 

@@ -253,6 +253,80 @@ fn matroska_avi_and_flash_are_signed_over_from_file_to_file() {
     }
 }
 
+/// Six seconds of stereo sound: as WAV, as WAV with metadata in front of the samples, and as RF64.
+fn sounds(folder: &Path) -> Vec<PathBuf> {
+    let plain = folder.join("plain.wav");
+    let mut command = Command::new("ffmpeg");
+    let tone = "anoisesrc=d=6:c=pink:a=0.3:r=44100:seed=3,aformat=channel_layouts=stereo";
+    command.args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", tone, "-c:a", "pcm_s16le"]);
+    assert!(command.arg(&plain).status().unwrap().success());
+    let bytes = std::fs::read(&plain).unwrap();
+    let data = bytes.windows(4).position(|w| w == b"data").unwrap();
+    let (head, body) = (&bytes[12..data], &bytes[data..]);
+
+    // An AIGC chunk of somebody else's in front: writing ours moves the samples.
+    let front = folder.join("front.wav");
+    let foreign = [b"AIGC\x02\0\0\0{}".as_slice(), head, body].concat();
+    let form = |id: &[u8; 4], size: u32, rest: &[u8]| [id, &size.to_le_bytes()[..], b"WAVE", rest].concat();
+    std::fs::write(&front, form(b"RIFF", foreign.len() as u32 + 4, &foreign)).unwrap();
+
+    // RF64 (EBU Tech 3306): lengths stand in ds64, the fields of 32 bits are all ones.
+    let large = folder.join("large.wav");
+    let samples = &body[8..];
+    let rest = [head, b"data\xff\xff\xff\xff", samples].concat();
+    let mut ds64 = b"ds64\x1c\0\0\0".to_vec();
+    ds64.extend((rest.len() as u64 + 4 + 36).to_le_bytes());
+    ds64.extend((samples.len() as u64).to_le_bytes());
+    ds64.extend((samples.len() as u64 / 4).to_le_bytes());
+    ds64.extend([0; 4]);
+    std::fs::write(&large, form(b"RF64", u32::MAX, &[ds64, rest].concat())).unwrap();
+    vec![plain, front, large]
+}
+
+#[test]
+fn labelled_and_watermarked_sound_goes_from_file_to_file_as_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let profiles = Profiles::named(&["cn"]).unwrap();
+    let declaration =
+        Declaration { producer: Some("001191110000MA0000007710001".into()), ..Declaration::default() };
+    for input in sounds(folder.path()) {
+        let output = folder.path().join("out.wav");
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&output).unwrap();
+        let source = FileSource::open(&input).unwrap();
+        let options = Options {
+            scratch: Some(folder.path().to_owned()),
+            ..Options::new(NOW, [3; 32]).with_name(input.display().to_string())
+        };
+        let marked = mark_file(&source, &file, &declaration, &profiles, Some(&signer()), &options)
+            .unwrap_or_else(|e| panic!("{}: {e}", input.display()))
+            .expect("sound is marked from file to file");
+        assert_eq!((marked.record.labels.len(), marked.record.watermarks.len()), (1, 1));
+        let bytes = std::fs::read(&output).unwrap();
+        let in_memory = colophon::mark(
+            &std::fs::read(&input).unwrap(),
+            &declaration,
+            &profiles,
+            Some(&signer()),
+            &options,
+        );
+        let in_memory = in_memory.unwrap_or_else(|e| panic!("{}: {e}", input.display()));
+        let store = bytes.windows(4).rposition(|w| w == b"C2PA").expect("a manifest");
+        assert_eq!(in_memory.bytes.len(), bytes.len());
+        // The same bytes up to the signed store, which holds random salts and the digest of the input.
+        assert!(in_memory.bytes[8..store] == bytes[8..store], "{}", input.display());
+        let report = verify(&bytes, &profiles, &options).unwrap();
+        let (f, e) = manifest(&report);
+        assert_eq!((f.state, e.axes.content), (State::Valid, HardBinding::Match), "{}", input.display());
+        let failed: Vec<&str> = report
+            .verdicts
+            .iter()
+            .filter(|v| v.outcome == colophon::Outcome::Fail)
+            .map(|v| v.rule.as_str())
+            .collect();
+        assert!(failed.is_empty(), "{}: {failed:?}", input.display());
+    }
+}
+
 #[test]
 fn an_output_that_takes_no_bytes_is_an_error_and_not_a_wait() {
     let folder = tempfile::tempdir().unwrap();

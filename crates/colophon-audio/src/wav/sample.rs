@@ -140,8 +140,9 @@ impl SampleFormat {
             vectorised(
                 #[inline(always)]
                 || {
-                    to.zip(samples)
-                        .for_each(|(to, s)| to.copy_from_slice(&(integer(*s, shift) as i16).to_le_bytes()))
+                    for (to, s) in to.zip(samples) {
+                        to.copy_from_slice(&(integer(*s, shift) as i16).to_le_bytes());
+                    }
                 },
             );
             return Ok(());

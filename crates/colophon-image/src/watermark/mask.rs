@@ -55,11 +55,11 @@ impl Mask {
             || {
                 for ((m, &v), &l) in cells.data.iter_mut().zip(&texture.data).zip(&level.data) {
                     let activity = 0.7 * *m + 0.3 * v;
-                    let root = activity.max(0.0).min(TEXTURE_CAP).sqrt();
+                    let root = activity.clamp(0.0, TEXTURE_CAP).sqrt();
                     let hidden = (FLOOR + SLOPE * root * root.sqrt()).min(CEILING);
                     let luma = l + 128.0;
-                    let dark = 0.75 + 0.25 * (luma / 60.0).max(0.0).min(1.0);
-                    let bright = 1.0 - 0.25 * ((luma - 225.0) / 30.0).max(0.0).min(1.0);
+                    let dark = 0.75 + 0.25 * (luma / 60.0).clamp(0.0, 1.0);
+                    let bright = 1.0 - 0.25 * ((luma - 225.0) / 30.0).clamp(0.0, 1.0);
                     *m = hidden * dark * bright;
                 }
             },
