@@ -13,7 +13,7 @@ const BLOCK_FRAMES: u32 = 4;
 /// Radius of the mean that is taken off every frame, in samples; the longest wave of the lattice is about 36.
 const RADIUS: usize = 14;
 /// Largest deviation from that mean that counts, in grey levels: edges that move through the picture shall not.
-const CLIP: i32 = 10;
+const CLIP: i32 = 20;
 /// Stretches of time that are added up, as a power of two of blocks: from here on the sum is left as it is.
 const LEVELS: u32 = 12;
 
