@@ -65,7 +65,12 @@ fn tools() -> Tools {
             .map(|dir| dir.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
             .find(|p| p.is_file())
     };
-    Tools { ffmpeg: find("ffmpeg"), ffprobe: find("ffprobe"), tesseract: find("tesseract") }
+    Tools {
+        ffmpeg: find("ffmpeg"),
+        ffprobe: find("ffprobe"),
+        tesseract: find("tesseract"),
+        ..Tools::default()
+    }
 }
 
 /// `NAME=VALUE` over the defaults. The names are those of [`Limits`].

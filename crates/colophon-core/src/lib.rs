@@ -54,5 +54,7 @@ pub use record::{RECORD_SCHEMA, Record};
 pub use registry::Registry;
 pub use report::{Outcome, REPORT_SCHEMA, Report, Subject, Verdict};
 pub use seal::{Binder, SealAct, SealCx, Sealed, Sealing, Signed, Signer, Trust};
-pub use signal::{Observation, Placed, Query, RenderCx, SignalOp, Tools, WatermarkRecord, WatermarkSpec};
+pub use signal::{
+    Observation, Placed, Query, RenderCx, SignalOp, Tools, VideoEncoding, WatermarkRecord, WatermarkSpec,
+};
 pub use source::{FileSource, Source, SourceReader};

@@ -117,6 +117,19 @@ pub struct Tools {
     pub ffprobe: Option<PathBuf>,
     /// `tesseract`, for labels without a record.
     pub tesseract: Option<PathBuf>,
+    /// How `ffmpeg` is to encode video.
+    pub video: VideoEncoding,
+}
+
+/// How labelled and watermarked video is encoded. What is absent follows the source: an encoder of its codec, near its quality.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VideoEncoding {
+    /// An encoder of ffmpeg's by name, for instance one in hardware. It has to write the codec of the source.
+    pub encoder: Option<String>,
+    /// Constant quality on the scale of the encoder (CRF and its like): lower is better.
+    pub quality: Option<u8>,
+    /// Bits a second, in place of a quality.
+    pub bit_rate: Option<u64>,
 }
 
 /// What renderers and observers may use.

@@ -17,6 +17,7 @@ use colophon_core::{
 use colophon_label::visible;
 
 use crate::child;
+use crate::encoding;
 use crate::local::Local;
 use crate::mp4::{MOV, MP4, Opened};
 use crate::overlay;
@@ -94,7 +95,10 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
         source: &timed,
         label: coded.as_ref().map(|(coded, seconds)| (coded, *seconds)),
         mark,
-        encoder: &|number| Ok(held(encoder(id, stream, number)?, most, number)),
+        encoder: &|number| {
+            let usual = held(encoder(id, stream, number)?, most, number);
+            encoding::chosen(id, usual, &job.cx.tools.video, stream, number)
+        },
         options,
     }
     .run()?;

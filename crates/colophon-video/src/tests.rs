@@ -18,7 +18,7 @@ pub(crate) fn tools() -> Tools {
     let find = |name: &str| -> Option<PathBuf> {
         std::env::split_paths(&std::env::var_os("PATH")?).map(|d| d.join(name)).find(|p| p.is_file())
     };
-    Tools { ffmpeg: find("ffmpeg"), ffprobe: find("ffprobe"), tesseract: None }
+    Tools { ffmpeg: find("ffmpeg"), ffprobe: find("ffprobe"), ..Tools::default() }
 }
 
 /// A clip of a moving test picture, made by ffmpeg with these arguments behind the inputs.

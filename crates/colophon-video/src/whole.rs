@@ -15,7 +15,7 @@ use colophon_core::{
 use crate::local::Local;
 use crate::pass::{self, Pass};
 use crate::probe::{Stream, Timed};
-use crate::{burn, child, look, overlay};
+use crate::{burn, child, encoding, look, overlay};
 
 /// How ffmpeg calls a container.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,10 @@ pub(crate) fn burn(
         source: &timed,
         label: coded.as_ref().map(|(coded, seconds)| (coded, *seconds)),
         mark,
-        encoder: &|number| Ok(burn::held(encoder(id, stream, number)?, most, number)),
+        encoder: &|number| {
+            let usual = burn::held(encoder(id, stream, number)?, most, number);
+            encoding::chosen(id, usual, &cx.tools.video, stream, number)
+        },
         options: Vec::new(),
     }
     .run()?;

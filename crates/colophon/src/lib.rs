@@ -52,7 +52,8 @@ pub use colophon_core::{
     Model, Note, Observation, Origin, Outcome, Place, Placed, Plan, PlanNote, ProtectionEvidence,
     ProtectionState, Query, REPORT_SCHEMA, Record, Registry, RenderCx, Report, Result, SignalOp,
     SignalSupport, Signer, Slot, SlotInfo, SoundPosition, Source, Stage, State, Subject, Tools, Trust,
-    Verdict, WatermarkEvidence, WatermarkRecord, WatermarkSpec, WatermarkStream, Why, exit, sha256_hex,
+    Verdict, VideoEncoding, WatermarkEvidence, WatermarkRecord, WatermarkSpec, WatermarkStream, Why, exit,
+    sha256_hex,
 };
 pub use colophon_policy::{LabelChoice, Overrides, Profile, Rule};
 

@@ -49,6 +49,8 @@ pub(crate) struct MarkArgs {
     #[command(flatten)]
     pub(crate) sound: SoundArgs,
     #[command(flatten)]
+    pub(crate) video: VideoArgs,
+    #[command(flatten)]
     pub(crate) key: KeyArgs,
     /// Leave the watermark out.
     #[arg(long, help_heading = "Marks")]
@@ -153,6 +155,21 @@ pub(crate) struct LabelArgs {
     /// Seconds the label is shown on video, or `all` for as long as it runs.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) label_duration: Option<f64>,
+}
+
+/// How video is encoded anew, where label or watermark ask for it; the default follows the source.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Video")]
+pub(crate) struct VideoArgs {
+    /// An encoder of ffmpeg's for the codec of the source, for instance `h264_nvenc`.
+    #[arg(long = "video-encoder", value_name = "NAME")]
+    pub(crate) encoder: Option<String>,
+    /// Constant quality on the scale of the encoder (CRF): lower is better.
+    #[arg(long = "video-quality", value_name = "N", visible_alias = "crf", conflicts_with = "bitrate")]
+    pub(crate) quality: Option<u8>,
+    /// Bits a second, with `k` or `M` for thousands or millions.
+    #[arg(long = "video-bitrate", value_name = "RATE", value_parser = bits)]
+    pub(crate) bitrate: Option<u64>,
 }
 
 /// Delivery without a label, which China allows under an agreement; metadata, manifest and watermark stay.
@@ -287,6 +304,16 @@ impl Strength {
 }
 
 /// Seconds; `all` is longer than any clip.
+fn bits(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K', 'M']) {
+        Some(digits) if text.ends_with('M') => (digits, 1_000_000),
+        Some(digits) => (digits, 1_000),
+        None => (text, 1),
+    };
+    let rate = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|r| *r >= 1000);
+    rate.ok_or_else(|| "a number of bits a second, at least 1000: 2500000, 2500k or 2M".to_owned())
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     if text == "all" {
         return Ok(f64::from(u32::MAX));

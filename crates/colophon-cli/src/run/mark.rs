@@ -7,7 +7,7 @@ use colophon::exit::Exit;
 use colophon::sign::CertifiedSigner;
 use colophon::{
     AudibleSpec, Declaration, Existing, LabelAt, LabelChoice, LabelLook, LabelSound, Marked, MarkedFile,
-    Media, Options, Overrides, Profiles, Signer, SoundPosition,
+    Media, Options, Overrides, Profiles, Signer, SoundPosition, VideoEncoding,
 };
 use serde_json::json;
 
@@ -95,6 +95,11 @@ fn options(args: &MarkArgs, config: &Config) -> Result<Options, Failure> {
         options.watermark_keys = secret;
     }
     options.best_effort = args.best_effort;
+    options.tools.video = VideoEncoding {
+        encoder: args.video.encoder.clone(),
+        quality: args.video.quality,
+        bit_rate: args.video.bitrate,
+    };
     Ok(options)
 }
 

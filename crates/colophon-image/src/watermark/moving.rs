@@ -98,7 +98,7 @@ impl Pattern {
 fn gain(mask: &Mask, strength: Strength) -> f32 {
     let (middle, low, high, cap) = match strength {
         Strength::Gentle => (55.0, 48.5, 52.0, 0.8),
-        Strength::Default => (51.0, 46.5, 50.5, 1.0),
+        Strength::Default => (52.0, 47.5, 51.5, 1.0),
         Strength::Strong => (47.0, 44.0, 48.0, 1.5),
     };
     let decibel = |mse: f64| 10.0 * (255.0f64.powi(2) / mse.max(1e-9)).log10();

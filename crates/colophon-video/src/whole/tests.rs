@@ -14,7 +14,7 @@ fn tools() -> Tools {
     let find = |name: &str| -> Option<std::path::PathBuf> {
         std::env::split_paths(&std::env::var_os("PATH")?).map(|d| d.join(name)).find(|p| p.is_file())
     };
-    Tools { ffmpeg: find("ffmpeg"), ffprobe: find("ffprobe"), tesseract: None }
+    Tools { ffmpeg: find("ffmpeg"), ffprobe: find("ffprobe"), ..Tools::default() }
 }
 
 fn clip(name: &str, arguments: &[&str]) -> Vec<u8> {
