@@ -99,7 +99,7 @@ impl Pass<'_> {
             .map_err(|e| Error::unsupported(self.id, e.to_string()))?;
         let times = self.times(stream)?;
         child::fed(self.id, &mut command, self.cx.limits, &mut |encoder| {
-            raw::head(&raw, encoder)?;
+            raw::head(&raw, &times, encoder)?;
             self.frames(stream, &raw, &times, &mut |at, picture| {
                 mark(&mut marker, &raw, picture, times.get(at).copied().unwrap_or(0.0))
                     .map_err(|e| e.in_format(self.id))?;

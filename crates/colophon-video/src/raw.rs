@@ -61,8 +61,11 @@ impl Raw {
     }
 }
 
-/// The head of the stream. Times are in microseconds.
-pub(crate) fn head(raw: &Raw, out: &mut dyn Write) -> Result<()> {
+/// The head of the stream. Times are in microseconds; `times` are those of the pictures, in seconds from the first.
+///
+/// Their mean distance is said too (`DefaultDuration`). Of large pictures ffmpeg reads too few to find it by itself, and
+/// without it the last picture has no duration, and its muxer's edit list then ends before that picture.
+pub(crate) fn head(raw: &Raw, times: &[f64], out: &mut dyn Write) -> Result<()> {
     let header =
         [ebml::encode(0x4282, b"matroska"), ebml::encode_uint(0x4287, 4), ebml::encode_uint(0x4285, 2)]
             .concat();
@@ -83,6 +86,7 @@ pub(crate) fn head(raw: &Raw, out: &mut dyn Write) -> Result<()> {
     ]
     .concat();
     let track = [
+        ebml::encode_uint(0x0023_E383, distance_ns(times)),
         ebml::encode_uint(0xD7, 1),
         ebml::encode_uint(0x73C5, 1),
         ebml::encode_uint(0x83, 1),
@@ -92,6 +96,13 @@ pub(crate) fn head(raw: &Raw, out: &mut dyn Write) -> Result<()> {
     .concat();
     out.write_all(&ebml::encode(0x1654_AE6B, &ebml::encode(0xAE, &track)))?;
     Ok(())
+}
+
+/// Mean distance of the pictures in nanoseconds; of a single one, a twenty-fifth of a second.
+fn distance_ns(times: &[f64]) -> u64 {
+    let gaps = times.len().saturating_sub(1);
+    let mean = times.last().map_or(0.0, |last| last / gaps.max(1) as f64);
+    if mean > 0.0 { (mean * 1e9).round() as u64 } else { 40_000_000 }
 }
 
 /// One picture, shown at `at_us` microseconds: a cluster of its own.
@@ -114,6 +125,13 @@ pub(crate) fn picture(at_us: u64, bytes: &[u8], out: &mut dyn Write) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pictures_last_as_long_as_they_are_apart_on_the_mean() {
+        assert_eq!(distance_ns(&[0.0, 0.04, 0.08]), 40_000_000);
+        assert_eq!(distance_ns(&[0.0, 0.05, 0.2]), 100_000_000);
+        assert_eq!((distance_ns(&[0.0]), distance_ns(&[])), (40_000_000, 40_000_000));
+    }
 
     #[test]
     fn a_picture_of_odd_sides_has_rounded_up_colour_planes() {

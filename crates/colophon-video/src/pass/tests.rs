@@ -69,6 +69,15 @@ fn read(format: &dyn Format, bytes: &[u8], secret: Option<&[u8]>) -> (State, Vec
 }
 
 #[test]
+fn large_pictures_are_all_shown_after_marking() {
+    // Two of these fill what ffmpeg looks at before it begins.
+    let large = ["-vf", "scale=1920:1080", "-c:v", "libx264", "-preset", "ultrafast"];
+    let bytes = clip("large.mp4", 0.4, &large);
+    let (_, placed) = rendered(&MP4, &bytes, &[mark(None)]).unwrap();
+    assert_eq!(placed.len(), 1);
+}
+
+#[test]
 fn one_pass_places_label_and_mark_in_pictures_and_sound() {
     let bytes = film("film.mp4", &["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"]);
     let (out, placed) = rendered(&MP4, &bytes, &[label(), mark(None)]).unwrap();
