@@ -148,7 +148,10 @@ def render(args, res, other, keys):
               "| clip | not kept | exact after |", "|---|---|---|"]
     for c in other["clips"]:
         if "quality" not in c:
-            lines.append(f"| {c['clip']} | refused: {c['mark']['err'].strip().splitlines()[0] if c['mark']['err'] else c['mark']['rc']} | – |")
+            why = c["mark"]["err"].strip().splitlines()[0] if c["mark"]["err"] else str(c["mark"]["rc"])
+            # Without the folder in which it was measured.
+            why = " ".join(os.path.basename(word) if word.startswith("/") else word for word in why.split(" "))
+            lines.append(f"| {c['clip']} | refused: {why} | – |")
             continue
         hits = ", ".join(f"{n}: {'yes' if a.get('ok') else 'no'}" for n, a in c["attacks"].items() if "ok" in a)
         lines.append(f"| {c['clip']} | {', '.join(other['summary']['preserve_fail'][c['clip']]) or 'nothing'} | {hits} |")
