@@ -10,7 +10,6 @@ use colophon_core::{
     Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
 
-use crate::carry;
 use crate::decode::Sound;
 use crate::observe;
 use crate::pass::{Pass, Programme};
@@ -249,7 +248,7 @@ impl File {
         patch.replace(4..8, iff::length(grown - 8).map_err(|e| e.in_format(ID))?);
         self.shift_markers(source, &inserts, limits, &mut patch)?;
 
-        patched(source, 0..self.data.start, &patch, out)?;
+        patch.apply_within(source, 0..self.data.start, out)?;
         let mut sound = Reader::new(ID, source, coding, self.data.clone(), limits);
         let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         while sound.next_f32(&mut samples)? {
@@ -264,7 +263,7 @@ impl File {
         coding.encode(&ready, &mut bytes);
         bytes.resize(bytes.len() + padded as usize, 0);
         out.write_all(&bytes)?;
-        patched(source, self.chunk.end..source.len(), &patch, out)?;
+        patch.apply_within(source, self.chunk.end..source.len(), out)?;
         Ok(placed)
     }
 
@@ -300,17 +299,6 @@ impl File {
         }
         Ok(())
     }
-}
-
-/// Copies a stretch of a source with the splices that lie in it.
-fn patched(source: &dyn Source, range: Range<u64>, patch: &Patch, out: &mut dyn Write) -> Result<()> {
-    let mut at = range.start;
-    for s in patch.splices().iter().filter(|s| range.start <= s.range.start && s.range.end <= range.end) {
-        carry::copy(source, at..s.range.start, out)?;
-        out.write_all(&s.with)?;
-        at = s.range.end;
-    }
-    carry::copy(source, at..range.end, out)
 }
 
 #[cfg(test)]

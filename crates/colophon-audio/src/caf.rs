@@ -9,7 +9,6 @@ use colophon_core::{
     Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo, Source,
 };
 
-use crate::carry;
 use crate::decode::Sound;
 use crate::observe;
 use crate::pass::{Pass, Programme};
@@ -272,10 +271,10 @@ impl File {
             return Err(Error::unsupported(ID, text).at_place(caf::name(c.id)).at_offset(c.range.start));
         }
         let samples_len = self.data.end - self.data.start + added * coding.align();
-        carry::copy(source, 0..self.sound.start, out)?;
+        source.write_to(0..self.sound.start, out)?;
         out.write_all(b"data")?;
         out.write_all(&(EDIT_COUNT + samples_len).to_be_bytes())?;
-        carry::copy(source, self.data.start - EDIT_COUNT..self.data.start, out)?;
+        source.write_to(self.data.start - EDIT_COUNT..self.data.start, out)?;
         let mut sound = Reader::new(ID, source, coding, self.data.clone(), limits);
         let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         while sound.next_f32(&mut samples)? {
@@ -289,7 +288,7 @@ impl File {
         bytes.clear();
         coding.encode(&ready, &mut bytes);
         out.write_all(&bytes)?;
-        carry::copy(source, self.sound.end..source.len(), out)?;
+        source.write_to(self.sound.end..source.len(), out)?;
         Ok(placed)
     }
 }

@@ -9,7 +9,6 @@ use colophon_core::Format;
 pub mod aiff;
 mod audible;
 pub mod caf;
-mod carry;
 mod decode;
 mod ffmpeg;
 pub mod flac;

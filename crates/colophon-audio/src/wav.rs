@@ -5,12 +5,11 @@ use std::io::Write;
 use colophon_container::riff::{self, Change, Riff};
 use colophon_core::{
     Carrier, Edit, Entry, Error, Format, FormatInfo, LabelForm, Layout, Limits, Magic, Media, Normalisation,
-    Observation, Patch, Patched, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot,
-    SlotInfo, Source,
+    Observation, Patch, Placed, Properties, Query, RenderCx, Result, SignalOp, SignalSupport, Slot, SlotInfo,
+    Source,
 };
 
 use crate::audible::Label;
-use crate::carry;
 use crate::decode::{Container, Decoder, Part, Sound};
 use crate::observe;
 use crate::pass::{Pass, Programme};
@@ -143,27 +142,13 @@ impl Format for Wav {
             frames: wave.frames(source),
             open: &open,
         };
-        if let [SignalOp::Label(spec), rest @ ..] = ops
+        if let [SignalOp::Label(spec)] = ops
             && !matches!(&spec.form, LabelForm::Audible(form) if form.overlay)
         {
-            // Inserted: what is there stays byte for byte, and what comes next works on a view of the result.
+            // Inserted and nothing else: what is there stays byte for byte.
             let label = programme.label(spec)?;
-            let patch = wave.with_label(source, &label, cx.limits)?;
-            let mut placed: Vec<Placed> = label.records().into_iter().map(Placed::Label).collect();
-            if rest.is_empty() {
-                patch.apply(source, out)?;
-            } else {
-                placed.extend(self.render(&Patched::new(source, &patch)?, rest, cx, out)?);
-            }
-            return Ok(placed);
-        }
-        if let [first @ SignalOp::Watermark(_), rest @ ..] = ops
-            && !rest.is_empty()
-        {
-            let mut held = Vec::new();
-            let mut placed = self.render(source, std::slice::from_ref(first), cx, &mut held)?;
-            placed.extend(self.render(&held, rest, cx, out)?);
-            return Ok(placed);
+            wave.with_label(source, &label, cx.limits)?.apply(source, out)?;
+            return Ok(label.records().into_iter().map(Placed::Label).collect());
         }
         wave.passed(source, Pass::new(&programme, ops)?, cx.limits, out)
     }
@@ -242,7 +227,7 @@ impl Wave {
         })
     }
 
-    /// Writes the file with every sample passed through operations that add none.
+    /// Writes the file with its samples as they come out of `pass`.
     fn passed(
         &self,
         source: &dyn Source,
@@ -257,8 +242,18 @@ impl Wave {
                 format!("labels and watermarks cannot be written into {} samples", f.name()),
             ));
         }
+        let inserts = pass.inserts();
+        let added: u64 = inserts.iter().map(|(_, len)| len).sum();
+        // Everything that stands before or behind the samples, with positions and lengths put right.
+        let mut patch = Patch::new();
+        if added > 0 {
+            positions::shift(source, &self.riff, &inserts, limits, &mut patch)?;
+            let frames = self.frames(source).unwrap_or(0) + added;
+            let grown = self.riff.grow_data(added * u64::from(f.align), frames, &mut patch);
+            grown.map_err(|e| e.in_format(ID))?;
+        }
         let mut sound = sample::Reader::new(source, *f, self.data.clone(), limits);
-        carry::copy(source, 0..self.data.start, out)?;
+        patch.apply_within(source, 0..self.data.start, out)?;
         let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         while sound.next_f32(&mut samples)? {
             pass.push(&samples, &mut ready);
@@ -274,7 +269,7 @@ impl Wave {
         // A last frame that is not whole, then everything behind the samples.
         let align = u64::from(f.align);
         let whole = self.data.start + (self.data.end - self.data.start) / align * align;
-        carry::copy(source, whole..source.len(), out)?;
+        patch.apply_within(source, whole..source.len(), out)?;
         Ok(placed)
     }
 

@@ -257,7 +257,7 @@ impl Riff {
             patch.insert(self.end, tail);
         }
         if !patch.is_empty() {
-            self.fix_lengths(&mut patch, None)?;
+            self.fix_lengths(&mut patch, 0, None)?;
         }
         Ok(patch)
     }
@@ -274,18 +274,34 @@ impl Riff {
             .of(*b"data")
             .find(|c| parts.iter().all(|(at, _)| c.data.start <= *at && *at <= c.data.end))
             .ok_or_else(|| Error::malformed(FORMAT, "no data chunk where samples are to go").at_offset(at))?;
-        let was = data.data.end.saturating_sub(data.data.start);
-        let now = parts.iter().fold(was, |sum, (_, samples)| sum.saturating_add(samples.len() as u64));
-        let padded = data.range.end > data.data.end;
+        let added = parts.iter().fold(0_u64, |sum, (_, samples)| sum.saturating_add(samples.len() as u64));
         for (at, samples) in parts {
             patch.insert(at, samples);
         }
+        self.resized(data, added, 0, frames, patch)
+    }
+
+    /// Puts lengths and padding right for samples that are written anew, `added` bytes more than there are: as
+    /// [`Self::insert_data`] without the samples, so that nothing in the patch lies inside of them.
+    ///
+    /// # Errors
+    /// As [`Self::insert_data`].
+    pub fn grow_data(&self, added: u64, frames: u64, patch: &mut Patch) -> Result<()> {
+        let data = self.of(*b"data").next();
+        let data = data.ok_or_else(|| Error::malformed(FORMAT, "there is no data chunk"))?;
+        self.resized(data, added, added, frames, patch)
+    }
+
+    /// `unseen` of the `added` bytes are not in the patch.
+    fn resized(&self, data: &Chunk, added: u64, unseen: u64, frames: u64, patch: &mut Patch) -> Result<()> {
+        let now = data.data.end.saturating_sub(data.data.start).saturating_add(added);
+        let padded = data.range.end > data.data.end;
         if now & 1 == 1 && !padded {
             patch.insert(data.data.end, vec![0]);
         } else if now & 1 == 0 && padded {
             patch.remove(data.data.end..data.range.end);
         }
-        self.fix_lengths(patch, Some(now))?;
+        self.fix_lengths(patch, unseen, Some(now))?;
         if self.kind == Kind::Large {
             patch.replace(36..44, frames.to_le_bytes());
         }
@@ -293,13 +309,14 @@ impl Riff {
     }
 
     /// Adds the splices that make the lengths of the form and of `data` say what the patched file has.
-    fn fix_lengths(&self, patch: &mut Patch, data_now: Option<u64>) -> Result<()> {
+    /// `unseen` bytes more come from elsewhere.
+    fn fix_lengths(&self, patch: &mut Patch, unseen: u64, data_now: Option<u64>) -> Result<()> {
         // What is inserted at the end of the form belongs to it.
         let size = patch
             .splices()
             .iter()
             .filter(|s| s.range.end <= self.end)
-            .fold(self.end, |end, s| {
+            .fold(self.end.saturating_add(unseen), |end, s| {
                 end.saturating_add(s.with.len() as u64)
                     .saturating_sub(s.range.end.saturating_sub(s.range.start))
             })

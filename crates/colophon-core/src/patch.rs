@@ -88,15 +88,23 @@ impl Patch {
     /// # Errors
     /// `Malformed` when splices overlap or reach past the input; `Io` from either side.
     pub fn apply(&self, source: &dyn Source, out: &mut dyn Write) -> Result<()> {
+        self.apply_within(source, 0..source.len(), out)
+    }
+
+    /// Streams a stretch of the input to `out`, changed by the splices that lie in it; others are left out.
+    ///
+    /// # Errors
+    /// As [`Patch::apply`].
+    pub fn apply_within(&self, source: &dyn Source, range: Range<u64>, out: &mut dyn Write) -> Result<()> {
         self.check(source)?;
-        let mut at = 0;
-        for s in &self.splices {
-            copy(source, at..s.range.start, out)?;
+        let mut at = range.start;
+        let inside = |s: &&Splice| range.start <= s.range.start && s.range.end <= range.end;
+        for s in self.splices.iter().filter(inside) {
+            source.write_to(at..s.range.start, out)?;
             out.write_all(&s.with)?;
             at = s.range.end;
         }
-        copy(source, at..source.len(), out)?;
-        Ok(())
+        Ok(source.write_to(at..range.end, out)?)
     }
 
     /// Splices stand in order inside the source.
@@ -307,22 +315,6 @@ impl Source for Patched<'_> {
     }
 }
 
-fn copy(source: &dyn Source, range: Range<u64>, out: &mut dyn Write) -> io::Result<()> {
-    if let Some(all) = source.as_bytes() {
-        return out.write_all(all.get(range.start as usize..range.end as usize).unwrap_or_default());
-    }
-    let mut buf = vec![0; 1 << 18];
-    let mut at = range.start;
-    while at < range.end {
-        let n = (range.end - at).min(buf.len() as u64) as usize;
-        let part = buf.get_mut(..n).unwrap_or_default();
-        source.read_exact_at(at, part)?;
-        out.write_all(part)?;
-        at += n as u64;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,6 +345,24 @@ mod tests {
         p.insert(1, "b");
         p.replace(1..2, "c");
         assert_eq!(apply(&p, "xyz"), "xabcz");
+    }
+
+    #[test]
+    fn a_stretch_takes_the_splices_that_lie_in_it() {
+        let mut p = Patch::new();
+        p.insert(0, "<");
+        p.replace(2..4, "XY!");
+        p.insert(5, "-");
+        p.insert(10, ">");
+        let within = |range| {
+            let mut out = Vec::new();
+            p.apply_within(&b"0123456789".as_slice(), range, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            (within(0..4), within(5..10), within(3..5)),
+            ("<01XY!".into(), "-56789>".into(), "34-".into())
+        );
     }
 
     #[test]

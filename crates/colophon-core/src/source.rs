@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -65,6 +65,28 @@ impl dyn Source + '_ {
     pub fn bytes_up_to(&self, offset: u64, len: u64) -> Result<Cow<'_, [u8]>> {
         let rest = self.len().saturating_sub(offset);
         self.bytes(offset.min(self.len()), len.min(rest))
+    }
+
+    /// Writes a range to `out`, piece by piece.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the range reaches past the end; those of either side.
+    pub fn write_to(&self, range: Range<u64>, out: &mut dyn Write) -> io::Result<()> {
+        /// Bytes read at a time.
+        const PIECE: u64 = 1 << 18;
+        if let Some(all) = self.as_bytes() {
+            let part = all.get(range.start as usize..range.end as usize);
+            return out.write_all(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        }
+        let mut buffer = vec![0; range.end.saturating_sub(range.start).min(PIECE) as usize];
+        let mut at = range.start;
+        while at < range.end {
+            let part = buffer.get_mut(..(range.end - at).min(PIECE) as usize).unwrap_or_default();
+            self.read_exact_at(at, part)?;
+            out.write_all(part)?;
+            at += part.len() as u64;
+        }
+        Ok(())
     }
 
     /// The whole source; borrowed when it is in memory.
@@ -253,6 +275,17 @@ mod tests {
         assert!(source.bytes(0, u64::MAX).is_err());
         assert_eq!(&*source.bytes_up_to(2, 100).unwrap(), b"c");
         assert_eq!(&*source.bytes_up_to(200, 100).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_range_is_written_whole_or_is_an_error() {
+        let data = b"0123456789".to_vec();
+        let source: &dyn Source = &data;
+        let mut out = Vec::new();
+        source.write_to(2..5, &mut out).unwrap();
+        source.write_to(7..7, &mut out).unwrap();
+        assert_eq!(out, b"234");
+        assert!(source.write_to(8..11, &mut out).is_err());
     }
 
     #[test]

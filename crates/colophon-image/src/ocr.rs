@@ -103,7 +103,7 @@ fn closer(tool: &Path, picture: &Luma<'_>, scale: f32, inverted: bool, found: Li
     }
     let (width, height) = (picture.width as f32, picture.height as f32);
     let (wide, high) = (found.right - found.left, found.bottom - found.top);
-    for (reach, closer, inverted) in [(1.0, 1.0, inverted), (1.5, 1.6, inverted), (1.5, 1.6, !inverted)] {
+    for (reach, zoom, inverted) in [(1.0, 1.0, inverted), (1.5, 1.6, inverted), (1.5, 1.6, !inverted)] {
         let around = [
             (found.left - reach * wide) / width,
             (found.top - 2.0 * reach * high) / height,
@@ -111,7 +111,7 @@ fn closer(tool: &Path, picture: &Luma<'_>, scale: f32, inverted: bool, found: Li
             (found.bottom + 2.0 * reach * high) / height,
         ];
         let part = Part::of(&around.map(|v| v.clamp(0.0, 1.0)), picture);
-        let scale = scale * closer;
+        let scale = scale * zoom;
         let (bytes, ..) = part.picture(picture, scale, inverted);
         let read = run(tool, &bytes, limits)
             .and_then(|answer| label(&lines(&answer, scale, (part.left as f32, part.top as f32))));

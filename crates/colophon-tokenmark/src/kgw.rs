@@ -160,31 +160,19 @@ impl Kgw {
                 self.seed(self.relevant(&window))
             }
         };
-        self.holds(seed, token)
+        self.draws.take(seed, token)
     }
 
     fn relevant<'w>(&self, window: &'w [u32]) -> &'w [u32] {
         window.get(window.len().saturating_sub(self.width)..).unwrap_or_default()
     }
 
-    /// Whether the list of `seed` holds `token`.
-    fn holds(&self, seed: u64, token: u32) -> bool {
-        self.draws.take(seed, token)
-    }
-
-    /// Whether the tokens of a text are green after their contexts, pair by pair. Lists of the left hash that are asked for
-    /// again and again are made once and kept, within [`CACHE_BYTES`]: in running text the last token repeats soon.
-    pub(crate) fn are_green<'t>(
-        &self,
-        pairs: impl Iterator<Item = (&'t [u32], u32)>,
-        lists: &mut GreenLists,
-        mut each: impl FnMut(bool),
-    ) {
-        for (context, token) in pairs {
-            each(match self.seeding {
-                Seeding::Left => lists.holds(self, self.seed(context), token),
-                Seeding::SelfHash(_) => self.is_green(context, token),
-            });
+    /// [`Self::is_green`] for running text, where the last token repeats soon: lists of the left hash that are asked for again and
+    /// again are made once and kept, within [`CACHE_BYTES`].
+    pub(crate) fn is_green_again(&self, context: &[u32], token: u32, lists: &mut GreenLists) -> bool {
+        match self.seeding {
+            Seeding::Left => lists.holds(self, self.seed(context), token),
+            Seeding::SelfHash(_) => self.is_green(context, token),
         }
     }
 
@@ -205,8 +193,7 @@ impl Kgw {
                     }
                     Some(ids) => {
                         for (&id, value) in ids.iter().zip(logits) {
-                            let word = list.get(id as usize / 64).copied().unwrap_or_default();
-                            *value += if word >> (id % 64) & 1 == 1 { self.bias } else { 0.0 };
+                            *value += if is_set(list, id) { self.bias } else { 0.0 };
                         }
                     }
                 }
@@ -229,7 +216,7 @@ impl Kgw {
                         window.push(id);
                         let seed = self.seed(self.relevant(&window));
                         window.pop();
-                        self.holds(seed, id)
+                        self.draws.take(seed, id)
                     })
                     .collect();
                 for i in green {
@@ -267,6 +254,11 @@ pub(crate) struct GreenLists {
     entries: Vec<u32>,
 }
 
+/// Whether a list holds a token.
+fn is_set(list: &[u64], token: u32) -> bool {
+    list.get(token as usize / 64).is_some_and(|word| word >> (token % 64) & 1 == 1)
+}
+
 impl fmt::Debug for GreenLists {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GreenLists").field("lists", &self.lists.len()).finish_non_exhaustive()
@@ -277,8 +269,8 @@ impl GreenLists {
     /// Whether the list of a seed holds a token.
     fn holds(&mut self, scheme: &Kgw, seed: u64, token: u32) -> bool {
         let key = (seed & 0xFFFF_FFFF, scheme.vocabulary, scheme.green);
-        if let Some(list) = self.lists.get(&key) {
-            return list.get(token as usize / 64).is_some_and(|word| word >> (token % 64) & 1 == 1);
+        if self.lists.contains_key(&key) {
+            return is_set(self.get(scheme, seed), token);
         }
         if self.asked.len() >= MOST_ASKED {
             self.asked.clear();
@@ -286,11 +278,10 @@ impl GreenLists {
         let times = self.asked.entry(key).or_default();
         if *times < LOOKED_UP {
             *times += 1;
-            return scheme.holds(seed, token);
+            return scheme.draws.take(seed, token);
         }
         self.asked.remove(&key);
-        let list = self.get(scheme, seed);
-        list.get(token as usize / 64).is_some_and(|word| word >> (token % 64) & 1 == 1)
+        is_set(self.get(scheme, seed), token)
     }
 
     fn get(&mut self, scheme: &Kgw, seed: u64) -> &[u64] {

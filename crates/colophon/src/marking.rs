@@ -85,33 +85,21 @@ pub fn mark(
     let before = Some(sha256_hex(input));
     let record = record(&declaration, &plan, rendered.labels, rendered.watermarks, before, options);
     let parent: &dyn Source = &input;
-    let written = match signer {
-        None => writing::to_memory(content, format, edits, None, limits)?,
-        Some(signer) => {
-            let cx = SealCx {
-                source: &content,
-                parent: incoming.manifest.then_some(parent),
-                parent_sidecar: options.sidecar.as_deref(),
-                format,
-                act: SealAct::Marked,
-                declaration: &declaration,
-                plan: &plan,
-                record: &record,
-                signer,
-                limits,
-                now: &options.now,
-            };
-            if let Some(sealing) = sealer()?.begin_seal(&cx)? {
-                writing::to_memory(content, format, edits, Some(sealing), limits)?
-            } else {
-                // Carriers that only the library can embed.
-                let finished = writing::to_memory(content, format, edits, None, limits)?.content;
-                let sealed = sealer()?.seal(&SealCx { source: &finished, ..cx })?;
-                Written { content: sealed.bytes, sidecar: sealed.sidecar, binding: None }
-            }
-        }
-    };
-    let Written { content: bytes, sidecar, binding } = written;
+    let seal = signer.map(|signer| SealCx {
+        source: &content,
+        parent: incoming.manifest.then_some(parent),
+        parent_sidecar: options.sidecar.as_deref(),
+        format,
+        act: SealAct::Marked,
+        declaration: &declaration,
+        plan: &plan,
+        record: &record,
+        signer,
+        limits,
+        now: &options.now,
+    });
+    let Written { content: bytes, sidecar, binding } =
+        writing::to_memory(content, format, edits, seal, limits)?;
     let read = Options { sidecar: sidecar.clone(), ..options.reading_own_marks() };
     let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };
     let report = Opened::open(&bytes, &read)

@@ -2,13 +2,13 @@
 
 use colophon_core::{
     Declaration, Error, ErrorKind, Evidence, Finding, MarkKind, Plan, RECORD_SCHEMA, Record, Report, Result,
-    SealAct, SealCx, Signer, Slot, Source, Stage, State, sha256_hex,
+    SealAct, SealCx, Signer, Slot, Source, State, sha256_hex,
 };
 use colophon_metadata::aigc;
 use sha2::{Digest, Sha256};
 
 use crate::reading::{Depth, Opened};
-use crate::{Options, Profiles, registry};
+use crate::{Options, Profiles, writing};
 
 /// What the platform states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -225,9 +225,6 @@ fn seal(
     signer: &dyn Signer,
     options: &Options,
 ) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
-    let seal = registry().marks().iter().find(|m| m.info().stage == Stage::Seal).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, "this build writes no manifests; build it with the feature c2pa")
-    })?;
     let declaration = Declaration {
         producer: Some(propagation.platform.clone()),
         content_id: Some(id.to_owned()),
@@ -247,7 +244,7 @@ fn seal(
         sha256_before: Some(sha256_hex(input)),
     };
     let parent: &dyn Source = &input;
-    let sealed = seal.seal(&SealCx {
+    let cx = SealCx {
         source: &content,
         parent: Some(parent),
         parent_sidecar: options.sidecar.as_deref(),
@@ -259,8 +256,9 @@ fn seal(
         signer,
         limits: &options.limits,
         now: &options.now,
-    })?;
-    Ok((sealed.bytes, sealed.sidecar))
+    };
+    let written = writing::to_memory(content, opened.format, Vec::new(), Some(cx), &options.limits)?;
+    Ok((written.content, written.sidecar))
 }
 
 fn read_back(report: &Report, propagation: &Propagation, id: &str, signed: bool) -> Result<()> {

@@ -1,8 +1,7 @@
 //! Marking from file to file: the content is copied, not held in memory, and hashed once.
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
 use colophon_core::{
     Declaration, Error, ErrorKind, Existing, FileSource, Plan, Record, Report, Result, SealAct, SealCx,
@@ -76,7 +75,7 @@ pub fn mark_file(
     let (format, limits) = (opened.format, &options.limits);
     let layout = if rendered.changed { format.inspect(content, limits)? } else { opened.layout };
     let edits = marking::metadata_edits(format, layout, &declaration, &plan, signer, options)?;
-    let mut sealing = match signer {
+    let sealing = match signer {
         None => None,
         Some(signer) => {
             let parent: &dyn Source = input;
@@ -95,27 +94,18 @@ pub fn mark_file(
             };
             let begun = marking::sealer()?.begin_seal(&cx)?;
             if begun.is_none() {
-                emptied(output)?;
+                writing::emptied(output)?;
                 return Ok(None);
             }
             begun
         }
     };
 
-    let done = if rendered.changed {
-        writing::in_place(output, format, &edits, &mut sealing, limits)?
+    let written = if rendered.changed {
+        writing::in_file(output, options.scratch.as_deref(), format, edits, sealing, limits)?
     } else {
-        None
+        writing::to_file(input, output, format, edits, sealing, limits)?
     };
-    let written = match done {
-        Some(written) => written,
-        None if rendered.changed => {
-            let content = moved(output, options.scratch.as_deref())?;
-            writing::to_file(&content, output, format, edits, sealing.take(), limits)?
-        }
-        None => writing::to_file(input, output, format, edits, sealing.take(), limits)?,
-    };
-    drop(sealing);
     let read = Options { sidecar: written.sidecar.clone(), ..options.reading_own_marks() };
     let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };
     let binding = written.binding;
@@ -141,23 +131,6 @@ impl Write for Direct<'_> {
 
 impl Rendering for Direct<'_> {
     fn restart(&mut self) -> io::Result<()> {
-        emptied(self.0)
+        writing::emptied(self.0)
     }
-}
-
-fn emptied(mut file: &File) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()
-}
-
-/// What stands in a file, in one without a name; the file is empty afterwards.
-fn moved(file: &File, folder: Option<&Path>) -> io::Result<FileSource> {
-    let copy = match folder {
-        Some(folder) => tempfile::tempfile_in(folder),
-        None => tempfile::tempfile(),
-    }?;
-    let from = FileSource::new(file.try_clone()?)?;
-    from.copy_to(0..from.len(), &copy)?;
-    emptied(file)?;
-    FileSource::new(copy)
 }

@@ -45,7 +45,8 @@ ordering = no
 ";
 
 impl Authority {
-    fn new() -> Self {
+    /// A root, and a signing certificate of this kind under it.
+    fn of(algorithm: SigningAlg) -> Self {
         let a = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::write(a.path("x.cnf"), EXTENSIONS).unwrap();
         std::fs::write(a.path("tsa.serial"), "01\n").unwrap();
@@ -59,6 +60,7 @@ impl Authority {
         ];
         let head = ["req", "-x509", "-new", "-key", "root.key", "-out", "root.crt"];
         a.openssl(&[&head[..], &subject, &usage].concat());
+        a.leaf(algorithm);
         a
     }
 
@@ -245,6 +247,15 @@ fn judged(bytes: &[u8], trust: Trust, state: State, codes: [&[&str]; 3]) -> Mani
     e.clone()
 }
 
+/// Changes one byte near the end of a picture.
+fn a_changed_pixel_is_a_mismatch(mut picture: Vec<u8>, trust: &Trust) {
+    let at = picture.len() - 40;
+    picture[at] ^= 0x21;
+    let report = inspect(&picture, trust.clone());
+    let (state, e) = manifest(&report);
+    assert_eq!((state, e.axes.content), (State::Invalid, HardBinding::Mismatch), "{:?}", e.status);
+}
+
 fn now() -> i64 {
     i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs())
         .unwrap()
@@ -263,8 +274,7 @@ fn trust(a: &Authority, stamps: bool) -> Trust {
 #[test]
 fn signatures_of_every_allowed_kind_are_valid_and_trusted_by_their_root() {
     for algorithm in [SigningAlg::Es256, SigningAlg::Es384, SigningAlg::Ps256, SigningAlg::Ed25519] {
-        let a = Authority::new();
-        a.leaf(algorithm);
+        let a = Authority::of(algorithm);
         let bytes = signed(&Foreign::new(&a, algorithm));
         let success: &[&str] =
             &["claimSignature.validated", "claimSignature.insideValidity", "assertion.dataHash.match"];
@@ -283,8 +293,7 @@ fn signatures_of_every_allowed_kind_are_valid_and_trusted_by_their_root() {
 
 #[test]
 fn a_time_stamp_keeps_a_signature_good_after_its_certificate_expired() {
-    let a = Authority::new();
-    a.leaf(SigningAlg::Es256);
+    let a = Authority::of(SigningAlg::Es256);
     a.stamps();
     let later = Some(now() + 2 * DAYS * 86_400);
     let plain = signed(&Foreign::new(&a, SigningAlg::Es256));
@@ -300,37 +309,31 @@ fn a_time_stamp_keeps_a_signature_good_after_its_certificate_expired() {
     assert!(judgement.time_stamp_signer.is_some_and(|s| s.contains("acme tsa")));
 }
 
+/// The stamp has this code, and the signature is judged as if there were none: bad once its certificate expired, and good while
+/// that lasts.
+fn the_stamp_counts_for_nothing(stamp: Stamp, stamps_believed: bool, code: &str) {
+    let a = Authority::of(SigningAlg::Es256);
+    a.stamps();
+    let stamped = signed(&Foreign { stamp, ..Foreign::new(&a, SigningAlg::Es256) });
+    let trust = trust(&a, stamps_believed);
+    let later = Trust { at: Some(now() + 2 * DAYS * 86_400), ..trust.clone() };
+    judged(&stamped, later, State::Invalid, [&[], &[code], &["claimSignature.outsideValidity"]]);
+    judged(&stamped, trust, State::Trusted, [&["signingCredential.trusted"], &[code], &[]]);
+}
+
 #[test]
 fn a_time_stamp_of_nobody_we_know_counts_for_nothing() {
-    let a = Authority::new();
-    a.leaf(SigningAlg::Es256);
-    a.stamps();
-    let stamped = signed(&Foreign { stamp: Stamp::Right, ..Foreign::new(&a, SigningAlg::Es256) });
-    let later = Some(now() + 2 * DAYS * 86_400);
-    let unknown: &[&str] = &["timeStamp.untrusted"];
-    let expired: &[&str] = &["claimSignature.outsideValidity"];
-    judged(&stamped, Trust { at: later, ..trust(&a, false) }, State::Invalid, [&[], unknown, expired]);
-    // While the certificate lasts nothing hangs on the stamp.
-    judged(&stamped, trust(&a, false), State::Trusted, [&["signingCredential.trusted"], unknown, &[]]);
+    the_stamp_counts_for_nothing(Stamp::Right, false, "timeStamp.untrusted");
 }
 
 #[test]
 fn a_time_stamp_of_other_bytes_is_a_mismatch_and_counts_for_nothing() {
-    let a = Authority::new();
-    a.leaf(SigningAlg::Es256);
-    a.stamps();
-    let stamped = signed(&Foreign { stamp: Stamp::Other, ..Foreign::new(&a, SigningAlg::Es256) });
-    let later = Some(now() + 2 * DAYS * 86_400);
-    let expired: &[&str] = &["claimSignature.outsideValidity"];
-    let mismatch: &[&str] = &["timeStamp.mismatch"];
-    judged(&stamped, Trust { at: later, ..trust(&a, true) }, State::Invalid, [&[], mismatch, expired]);
-    judged(&stamped, trust(&a, true), State::Trusted, [&["signingCredential.trusted"], mismatch, &[]]);
+    the_stamp_counts_for_nothing(Stamp::Other, true, "timeStamp.mismatch");
 }
 
 #[test]
 fn a_time_stamp_after_the_verifiers_clock_counts_for_nothing() {
-    let a = Authority::new();
-    a.leaf(SigningAlg::Es256);
+    let a = Authority::of(SigningAlg::Es256);
     a.stamps();
     let stamped = signed(&Foreign { stamp: Stamp::Right, ..Foreign::new(&a, SigningAlg::Es256) });
     let before = Some(now() - 3600);
@@ -342,8 +345,7 @@ fn a_time_stamp_after_the_verifiers_clock_counts_for_nothing() {
 
 #[test]
 fn an_update_manifest_stands_on_the_binding_of_its_parent() {
-    let a = Authority::new();
-    a.leaf(SigningAlg::Es256);
+    let a = Authority::of(SigningAlg::Es256);
     let signer = Foreign::new(&a, SigningAlg::Es256);
     // Not in WAVE: there the length of the file, which the parent binds, grows with the second manifest.
     let once = signed_over(builder(false, CREATED), &signer, "image/jpeg", &photo());
@@ -354,18 +356,12 @@ fn an_update_manifest_stands_on_the_binding_of_its_parent() {
     assert_eq!(e.ingredients.len(), 1);
 
     // The pixels belong to the parent's binding.
-    let mut changed = twice;
-    let last = changed.len() - 40;
-    changed[last] ^= 0x21;
-    let report = inspect(&changed, trust(&a, false));
-    let (state, e) = manifest(&report);
-    assert_eq!((state, e.axes.content), (State::Invalid, HardBinding::Mismatch), "{:?}", e.status);
+    a_changed_pixel_is_a_mismatch(twice, &trust(&a, false));
 }
 
 #[test]
 fn a_compressed_manifest_is_read_as_the_one_it_holds() {
-    let a = Authority::new();
-    a.leaf(SigningAlg::Es256);
+    let a = Authority::of(SigningAlg::Es256);
     let signer = Foreign::new(&a, SigningAlg::Es256);
     let sign = |compressed| signed_over(builder(compressed, CREATED), &signer, "image/jpeg", &photo());
     let (plain, packed) = (sign(false), sign(true));
@@ -373,19 +369,13 @@ fn a_compressed_manifest_is_read_as_the_one_it_holds() {
     assert!(!plain.windows(4).any(|w| w == b"brob"));
     for bytes in [plain, packed] {
         judged(&bytes, trust(&a, false), State::Trusted, [&["signingCredential.trusted"], &[], &[]]);
-        let mut changed = bytes;
-        let last = changed.len() - 40;
-        changed[last] ^= 0x21;
-        let report = inspect(&changed, trust(&a, false));
-        let (state, e) = manifest(&report);
-        assert_eq!((state, e.axes.content), (State::Invalid, HardBinding::Mismatch), "{:?}", e.status);
+        a_changed_pixel_is_a_mismatch(bytes, &trust(&a, false));
     }
 }
 
 #[test]
 fn a_watermark_that_is_said_to_lead_back_needs_a_soft_binding() {
-    let a = Authority::new();
-    a.leaf(SigningAlg::Es256);
+    let a = Authority::of(SigningAlg::Es256);
     let signer = Foreign::new(&a, SigningAlg::Es256);
     let bound = format!(r#"{CREATED},{{"action":"c2pa.watermarked.bound"}}"#);
     let bytes = signed_over(builder(false, &bound), &signer, "audio/wav", &wav());
@@ -411,8 +401,7 @@ fn answer(a: &Authority, register: &str, about: &Path) -> Vec<u8> {
 
 #[test]
 fn stapled_answers_about_revocation_are_taken_at_their_word() {
-    let a = Authority::new();
-    a.leaf(SigningAlg::Es256);
+    let a = Authority::of(SigningAlg::Es256);
     let leaf = a.path("leaf.crt");
     let good = answer(&a, "V\t301231235959Z\t\t07\tunknown\t/O=acme/CN=acme leaf\n", &leaf);
     let revoked = answer(&a, "R\t301231235959Z\t250101000000Z\t07\tunknown\t/O=acme/CN=acme leaf\n", &leaf);

@@ -8,7 +8,6 @@ use super::frame::{Frames, Header};
 use super::info;
 use super::{ID, Mp3File};
 use crate::audible::Label;
-use crate::carry;
 use crate::decode::Sound;
 use crate::ffmpeg::Job;
 use crate::pass::Pass;
@@ -69,10 +68,10 @@ pub(super) fn passed(
     let count = check(&frames, h)?;
     let padding = (u64::from(count) * h.samples()).saturating_sub(DELAY + samples);
     let describing = info::build(&frames, count, (DELAY as u16, padding.min(0xfff) as u16));
-    carry::copy(source, 0..file.tag_end(), out)?;
+    source.write_to(0..file.tag_end(), out)?;
     out.write_all(&describing)?;
     out.write_all(&frames)?;
-    carry::copy(source, file.sound.end..source.len(), out)?;
+    source.write_to(file.sound.end..source.len(), out)?;
     Ok(placed)
 }
 

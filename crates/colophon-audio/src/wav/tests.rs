@@ -272,6 +272,43 @@ fn positions_of_cues_and_loops_move_with_the_samples() {
 }
 
 #[test]
+fn a_watermark_beside_the_label_changes_nothing_but_samples() {
+    let mut cue = 1u32.to_le_bytes().to_vec();
+    cue.extend([1, 0, 0, 0, 0xf4, 1, 0, 0]);
+    cue.extend(b"data\0\0\0\0\0\0\0\0\xf4\x01\0\0");
+    // An odd number of bytes, with and without its pad; a last frame that is not whole.
+    for (f, extra) in [(fmt(1, 1, 16_000, 8), 1), (fmt(1, 1, 16_000, 8), 0), (fmt(1, 2, 16_000, 16), 3)] {
+        let format = SampleFormat::parse(&f).unwrap();
+        let mut data = Vec::new();
+        let channels = usize::from(format.channels);
+        let samples = rich(16_000, channels, 4.0);
+        format.encode(&samples, &mut data).unwrap();
+        data.resize(data.len() + extra, 0);
+        let file = form(&[
+            chunk(*b"fmt ", &f),
+            chunk(*b"cue ", &cue),
+            chunk(*b"data", &data),
+            chunk(*b"tail", b"kept"),
+        ]);
+        for position in [TextPosition::Start, TextPosition::End] {
+            let (alone, _) = render(&file, &[label(position)]).unwrap();
+            for ops in [[label(position), watermark()], [watermark(), label(position)]] {
+                let (both, _) = render(&file, &ops).unwrap();
+                assert_eq!(both.len(), alone.len());
+                let around = |bytes: &[u8]| {
+                    let riff = riff::walk(&bytes, &Limits::default()).unwrap();
+                    assert!(riff.notes.is_empty(), "{:?}", riff.notes);
+                    let data = riff.of(*b"data").next().unwrap().data.clone();
+                    let whole = (data.end - data.start) / u64::from(format.align) * u64::from(format.align);
+                    [&bytes[..data.start as usize], &bytes[(data.start + whole) as usize..]].concat()
+                };
+                assert!(around(&both) == around(&alone));
+            }
+        }
+    }
+}
+
+#[test]
 fn properties_are_exact() {
     let p = FORMAT
         .inspect(&wav(&extensible(2, 48_000, 24, 20), 0.5, &[]), &Limits::default())

@@ -157,8 +157,11 @@ impl Reader {
             // the sizes were checked, so transforms do not fail; if one did, the lattice stays unread
             let scale = (width as f64 / layout.width as f64, height as f64 / layout.height as f64);
             let tile = period(layout.width, layout.height) as f64;
-            if let Ok(reading) = LatticeReading::new(self, &luma, scale, soft) {
-                let _ = reading.as_marked(tile, &mut result);
+            if let Ok(mut reading) = LatticeReading::new(self, &luma, scale, soft) {
+                // A mean of frames has been brought to another size.
+                if !options.lattice_only {
+                    let _ = reading.as_marked(tile, &mut result);
+                }
                 if !result.found {
                     let chroma = (layout.colours() == 3).then(|| reduce(pixels, width, height, CHROMA, 0.0));
                     if let Ok(mut reading) = reading.with_chroma(chroma.as_ref()) {
@@ -215,6 +218,8 @@ struct LatticeReading<'a> {
     scale: (f64, f64),
     /// The registered layer's coded bits.
     registered: Option<Vec<f32>>,
+    whitener: Whitener,
+    demodulator: Demodulator<'a>,
 }
 
 impl<'a> LatticeReading<'a> {
@@ -224,16 +229,26 @@ impl<'a> LatticeReading<'a> {
         scale: (f64, f64),
         registered: Option<Vec<f32>>,
     ) -> Result<Self, SizeError> {
-        let luma = spectrum(luma, (luma.width, luma.height), false)?;
-        Ok(Self { reader, map: luma.map.clone(), luma, chroma: None, scale, registered })
+        let mut whitener = Whitener::new();
+        let luma = spectrum(&mut whitener, luma, (luma.width, luma.height), false)?;
+        let demodulator = Demodulator::new(&reader.schedule)?;
+        Ok(Self {
+            reader,
+            map: luma.map.clone(),
+            luma,
+            chroma: None,
+            scale,
+            registered,
+            whitener,
+            demodulator,
+        })
     }
 
     /// Reads the picture as one that still has the size it was marked at, with a tile of so many pixels: a copy that was only
     /// coded anew costs no search.
-    fn as_marked(&self, tile: f64, result: &mut Detection) -> Result<(), SizeError> {
+    fn as_marked(&mut self, tile: f64, result: &mut Detection) -> Result<(), SizeError> {
         let matrix = [[1.0 / (tile * self.scale.0), 0.0], [0.0, 1.0 / (tile * self.scale.1)]];
-        let mut demodulator = Demodulator::new(&self.reader.schedule)?;
-        if let Some(reading) = demodulator.read(&[&self.luma], matrix, self.registered.as_deref())? {
+        if let Some(reading) = self.demodulator.read(&[&self.luma], matrix, self.registered.as_deref())? {
             let layer = Layer::Lattice(geometry(matrix, self.scale));
             result.offer(reading.payload, reading.z, reading.log10_p, layer);
         }
@@ -244,18 +259,21 @@ impl<'a> LatticeReading<'a> {
         let Some(plane) = chroma else { return Ok(self) };
         let whole = (plane.width, plane.height);
         let large = (whole.0 as f64 * whole.1 as f64).sqrt() > CHROMA_SIDE;
-        let chroma =
-            if large { spectrum(&plane.halved(), whole, true)? } else { spectrum(plane, whole, false)? };
+        let chroma = if large {
+            spectrum(&mut self.whitener, &plane.halved(), whole, true)?
+        } else {
+            spectrum(&mut self.whitener, plane, whole, false)?
+        };
         self.map.add(&chroma.map);
         self.chroma = Some(chroma);
         Ok(self)
     }
 
     fn run(&mut self, effort: Effort, result: &mut Detection) -> Result<(), SizeError> {
-        let templates = self.reader.templates()?;
-        let mut search = Search::new(&self.map, &self.reader.schedule);
-        let mut demodulator = Demodulator::new(&self.reader.schedule)?;
-        let spectra: Vec<&Spectrum> = std::iter::once(&self.luma).chain(&self.chroma).collect();
+        let Self { reader, luma, chroma, map, scale, registered, demodulator, .. } = self;
+        let templates = reader.templates()?;
+        let mut search = Search::new(map, &reader.schedule);
+        let spectra: Vec<&Spectrum> = std::iter::once(&*luma).chain(&*chroma).collect();
         let mut attempt =
             |candidates: Vec<Candidate>, search: &Search<'_>, take: usize, result: &mut Detection| {
                 let mut refined: Vec<Candidate> =
@@ -267,9 +285,9 @@ impl<'a> LatticeReading<'a> {
                 }
                 refined.sort_by(|a, b| b.score.total_cmp(&a.score));
                 for candidate in refined.into_iter().take(take) {
-                    let upright = self.registered.as_deref().filter(|_| upright(candidate.matrix));
+                    let upright = registered.as_deref().filter(|_| upright(candidate.matrix));
                     if let Some(reading) = demodulator.read(&spectra, candidate.matrix, upright)? {
-                        let layer = Layer::Lattice(geometry(candidate.matrix, self.scale));
+                        let layer = Layer::Lattice(geometry(candidate.matrix, *scale));
                         result.offer(reading.payload, reading.z, reading.log10_p, layer);
                         if result.found {
                             break;
@@ -285,13 +303,13 @@ impl<'a> LatticeReading<'a> {
             attempt(mirrored, &search, 2, result)?;
         }
         if !result.found {
-            let stretched = search.stretched(templates, &self.reader.schedule, 5)?;
+            let stretched = search.stretched(templates, &reader.schedule, 5)?;
             attempt(stretched, &search, 2, result)?;
         }
         if effort == Effort::Deep {
             for (stretch, before) in STRETCHES.into_iter().flat_map(|s| [(s, false), (s, true)]) {
                 if !result.found {
-                    let skewed = search.skewed(&self.reader.schedule, stretch, before, 5)?;
+                    let skewed = search.skewed(&reader.schedule, stretch, before, 5)?;
                     attempt(skewed, &search, 1, result)?;
                 }
             }
@@ -301,8 +319,13 @@ impl<'a> LatticeReading<'a> {
 }
 
 /// The spectrum of a plane, of working size or of half of it where `whole` is the working size.
-fn spectrum(plane: &Plane, whole: (usize, usize), halved: bool) -> Result<Spectrum, SizeError> {
-    let flat = Whitener::new().run(plane);
+fn spectrum(
+    whitener: &mut Whitener,
+    plane: &Plane,
+    whole: (usize, usize),
+    halved: bool,
+) -> Result<Spectrum, SizeError> {
+    let flat = whitener.run(plane);
     let sides = (side(whole.0).ok_or(SizeError)?, side(whole.1).ok_or(SizeError)?);
     let centre = ((whole.0 - 1) as f64 / 2.0, (whole.1 - 1) as f64 / 2.0);
     if halved {

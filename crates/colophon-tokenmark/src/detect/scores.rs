@@ -100,13 +100,10 @@ impl Prepared {
             }
             Scheme::Kgw(s) => {
                 let mut lists = self.green.lock().unwrap_or_else(PoisonError::into_inner);
-                let pairs = positions.iter().map(|&p| (context_of(p), token_of(p)));
-                let mut out = out.iter_mut();
-                s.are_green(pairs, &mut lists, |green| {
-                    if let Some(out) = out.next() {
-                        *out = f64::from(u8::from(green));
-                    }
-                });
+                for (&position, out) in positions.iter().zip(out) {
+                    let green = s.is_green_again(context_of(position), token_of(position), &mut lists);
+                    *out = f64::from(u8::from(green));
+                }
             }
             Scheme::Unigram(s) => {
                 for (&position, out) in positions.iter().zip(out) {

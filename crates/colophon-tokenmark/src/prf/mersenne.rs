@@ -1,7 +1,6 @@
 //! MT19937 (Matsumoto, Nishimura 1998) and the two draws PyTorch makes from it on a CPU.
 
 use crate::simd::vectorized;
-use std::sync::Arc;
 
 const N: usize = 624;
 const M: usize = 397;
@@ -77,52 +76,46 @@ pub fn torch_bits(seed: u64, len: usize) -> Vec<u8> {
 /// the `len - i` entries from `i` on; entry `i` of the permutation is final then.
 ///
 /// `len` is at most 2^32 - 1 in PyTorch's 32-bit path, which is the only one used here.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Draws {
     len: u32,
-    /// One over the number of entries that are left, for every draw.
-    shares: Arc<[f64]>,
+    count: u32,
 }
 
 impl Draws {
-    /// Tables for permutations of `len` entries of which the first `count` are wanted.
+    /// For permutations of `len` entries of which the first `count` are wanted.
     pub fn new(len: u32, count: u32) -> Self {
         // the last entry has nothing left to swap with
-        let count = count.min(len.saturating_sub(1));
-        Self { len, shares: (0..count).map(|i| 1.0 / f64::from(len - i)).collect() }
+        Self { len, count: count.min(len.saturating_sub(1)) }
     }
 
     /// Calls `step(first, offsets)` for runs of draws from draw `first` on, until it returns false: draw `i` swaps entry `i`
     /// with entry `i + offset`.
-    fn runs(&self, seed: u64, mut step: impl FnMut(u32, &[u32]) -> bool) {
+    fn runs(self, seed: u64, mut step: impl FnMut(u32, &[u32]) -> bool) {
         let mut rng = Mersenne::new(seed);
         let mut offsets = [0u32; N];
-        for (run, shares) in self.shares.chunks(N).enumerate() {
-            let first = (run * N) as u32;
+        for first in (0..self.count).step_by(N) {
+            let offsets = &mut offsets[..N.min((self.count - first) as usize)];
             vectorized(
                 #[inline(always)]
                 || {
                     rng.refill();
-                    for (k, ((offset, &word), &share)) in
-                        offsets.iter_mut().zip(&rng.state).zip(shares).enumerate()
-                    {
+                    for (k, (offset, &word)) in offsets.iter_mut().zip(&rng.state).enumerate() {
                         let (word, range) = (temper(word), self.len - first - k as u32);
-                        // a quotient that is no whole number lies 2^-32 of it from the next one, a product of doubles is
-                        // right to 2^-52; one that is may come out one too small
-                        let quotient = (f64::from(word) * share) as u32;
-                        let rest = word.wrapping_sub(quotient.wrapping_mul(range));
-                        *offset = rest.min(rest.wrapping_sub(range));
+                        // exact: the quotient's distance to the next integer is at least 2^-32 of it, a double resolves 2^-53
+                        let quotient = (f64::from(word) / f64::from(range)) as u32;
+                        *offset = word - quotient * range;
                     }
                 },
             );
-            if !step(first, &offsets[..shares.len()]) {
+            if !step(first, offsets) {
                 return;
             }
         }
     }
 
     /// Calls `swap(i, j)` for every draw.
-    pub fn swaps(&self, seed: u64, mut swap: impl FnMut(u32, u32)) {
+    pub fn swaps(self, seed: u64, mut swap: impl FnMut(u32, u32)) {
         self.runs(seed, |first, offsets| {
             for (i, offset) in (first..).zip(offsets) {
                 swap(i, i + offset);
@@ -132,7 +125,7 @@ impl Draws {
     }
 
     /// Whether the draws put `entry` among the first ones, by following that one entry: no permutation is made.
-    pub fn take(&self, seed: u64, entry: u32) -> bool {
+    pub fn take(self, seed: u64, entry: u32) -> bool {
         let (mut place, mut taken) = (entry, false);
         self.runs(seed, |first, offsets| {
             let mut at = 0;
@@ -216,13 +209,13 @@ mod tests {
             });
             assert_eq!(i, count.min(len - 1));
         }
-        // whole quotients, which a product may miss from below
-        for range in [3u32, 7, 49, 641, 65_535, 6_700_417] {
-            let share = 1.0 / f64::from(range);
-            for quotient in [1, 2, 3, 600, u32::MAX / range] {
-                let word = quotient * range;
-                let rest = word.wrapping_sub(((f64::from(word) * share) as u32).wrapping_mul(range));
-                assert_eq!(rest.min(rest.wrapping_sub(range)), 0, "{word} / {range}");
+    }
+
+    #[test]
+    fn division_by_double_is_exact_at_the_edges() {
+        for word in [0, 1, 2, u32::MAX - 1, u32::MAX, 0x8000_0000] {
+            for range in [1, 2, 3, 5, 7, 641, 65_535, 65_537, 0x7FFF_FFFF, u32::MAX - 1, u32::MAX] {
+                assert_eq!((f64::from(word) / f64::from(range)) as u32, word / range, "{word} / {range}");
             }
         }
     }
