@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod binding;
+mod crjson;
 mod definition;
 mod guard;
 mod read;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::binding::Bound;
 use crate::trust::{self, Judged};
-use crate::{INFO, RECORD_LABEL, guard, seal, settings, store};
+use crate::{INFO, RECORD_LABEL, crjson, guard, seal, settings, store};
 
 /// The specification has no code for it; a code of one's own carries a reverse domain name.
 const SECOND_STORE: &str = "org.colophon.manifestStore.multiple";
@@ -68,6 +68,13 @@ pub(crate) fn read(cx: &ReadCx<'_>) -> Vec<Finding> {
             Finding::new(&INFO, State::Malformed).with(Evidence::Manifest(Box::new(e))).note(code, text),
         );
     }
+    if cx.crjson {
+        for f in &mut findings {
+            if let Some(Evidence::Manifest(e)) = &mut f.evidence {
+                crjson::settle(e, cx.trust);
+            }
+        }
+    }
     if findings.is_empty() {
         findings.push(Finding::new(&INFO, State::Absent));
     }
@@ -97,9 +104,9 @@ fn embedded(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
         return Some(f);
     }
     let mut f = match read {
-        Ok(reader) => finding(&reader, "embedded", raw, None, cx.trust),
+        Ok(reader) => finding(&reader, "embedded", raw, None, cx),
         Err(e) if raw.is_none() && absent(&e) => return None,
-        Err(e) => refused(&e, "embedded", raw, cx.trust),
+        Err(e) => refused(&e, "embedded", raw, cx),
     };
     f.place = place;
     Some(f)
@@ -112,8 +119,8 @@ fn streamed(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
     let (Some(entry), None, true) = (entries.next(), entries.next(), hashed_here(cx)) else { return None };
     let (read, holds) = apart(&entry.value, mime, cx.source, cx.binding, cx.trust, cx.limits)?;
     let mut f = match read {
-        Ok(reader) => finding(&reader, "embedded", Some(&entry.value), Some(holds), cx.trust),
-        Err(e) => refused(&e, "embedded", Some(&entry.value), cx.trust),
+        Ok(reader) => finding(&reader, "embedded", Some(&entry.value), Some(holds), cx),
+        Err(e) => refused(&e, "embedded", Some(&entry.value), cx),
     };
     f.place = Some(Place::at(entry.place.clone(), entry.range.clone(), entry.normative));
     Some(f)
@@ -159,8 +166,8 @@ fn store(
         && let Some((read, holds)) = apart(bytes, mime, cx.source, cx.binding, cx.trust, cx.limits)
     {
         return match read {
-            Ok(reader) => finding(&reader, carrier, Some(bytes), Some(holds), cx.trust),
-            Err(e) => refused(&e, carrier, Some(bytes), cx.trust),
+            Ok(reader) => finding(&reader, carrier, Some(bytes), Some(holds), cx),
+            Err(e) => refused(&e, carrier, Some(bytes), cx),
         };
     }
     let read =
@@ -169,9 +176,9 @@ fn store(
         Ok(reader) => {
             let own =
                 slot.and_then(|(normalisation, range)| normalised_match(cx, &reader, normalisation, &range));
-            finding(&reader, carrier, Some(bytes), own, cx.trust)
+            finding(&reader, carrier, Some(bytes), own, cx)
         }
-        Err(e) => refused(&e, carrier, Some(bytes), cx.trust),
+        Err(e) => refused(&e, carrier, Some(bytes), cx),
     }
 }
 
@@ -237,7 +244,7 @@ fn absent(e: &c2pa::Error) -> bool {
 
 /// A store that the library refuses to open. 0.90 gives an error here, often without a status code; an auditor gets a
 /// report all the same.
-fn refused(e: &c2pa::Error, carrier: &str, raw: Option<&[u8]>, trust: &Trust) -> Finding {
+fn refused(e: &c2pa::Error, carrier: &str, raw: Option<&[u8]>, cx: &ReadCx<'_>) -> Finding {
     let mut evidence = ManifestEvidence { carrier: carrier.to_owned(), ..ManifestEvidence::default() };
     let text = e.to_string();
     let state = match e {
@@ -264,7 +271,7 @@ fn refused(e: &c2pa::Error, carrier: &str, raw: Option<&[u8]>, trust: &Trust) ->
     };
     evidence.axes.content = binding(&evidence.status);
     let mut notes = Vec::new();
-    if let Some(judged) = raw.and_then(|r| judged(r, trust)) {
+    if let Some(judged) = raw.and_then(|r| judged(r, cx.trust)) {
         if matches!(e, c2pa::Error::InvalidManifest(_)) {
             judged.replace(&mut evidence.status);
         }
@@ -344,10 +351,16 @@ fn holds(status: &StatusCodes) -> bool {
 const UNTRUSTED: &str = "signingCredential.untrusted";
 
 /// A store that was opened.
-fn finding(reader: &Reader, carrier: &str, raw: Option<&[u8]>, own: Option<bool>, trust: &Trust) -> Finding {
+fn finding(
+    reader: &Reader,
+    carrier: &str,
+    raw: Option<&[u8]>,
+    own: Option<bool>,
+    cx: &ReadCx<'_>,
+) -> Finding {
     let mut status = reader.validation_results().map(status).unwrap_or_default();
     let library = reader.validation_state();
-    let judged = raw.and_then(|r| judged(r, trust));
+    let judged = raw.and_then(|r| judged(r, cx.trust));
     if let Some(j) = &judged {
         j.replace(&mut status);
     }
@@ -381,6 +394,7 @@ fn finding(reader: &Reader, carrier: &str, raw: Option<&[u8]>, own: Option<bool>
         },
         status,
         carrier: carrier.to_owned(),
+        crjson: cx.crjson.then(|| caught(|| crjson::export(reader, raw, cx.trust)).ok()).flatten(),
         ..ManifestEvidence::default()
     };
     if let Some(manifest) = reader.active_manifest() {

@@ -6,7 +6,7 @@
 /// Most boxes looked at on one level.
 const MAX_BOXES: usize = 4096;
 
-/// What was found of the active manifest: the last one of the store (C2PA 2.4, 11.1).
+/// What was found of a manifest; the active one is the last of the store (C2PA 2.4, 11.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Active<'a> {
     /// The claim's CBOR, which the signature covers.
@@ -23,8 +23,20 @@ pub(crate) struct Active<'a> {
 
 /// Finds the active manifest of a store. `None` when it is no store.
 pub(crate) fn active(store: &[u8]) -> Option<Active<'_>> {
+    manifests(store)?.last().map(parts)
+}
+
+/// Finds the manifest with this label, as [`active`].
+pub(crate) fn named<'a>(store: &'a [u8], label: &str) -> Option<Active<'a>> {
+    manifests(store)?.find(|m| m.label() == Some(label)).map(parts)
+}
+
+fn manifests(store: &[u8]) -> Option<impl Iterator<Item = JumbfBox<'_>>> {
     let root = boxes(store).find(|b| b.label() == Some("c2pa"))?;
-    let manifest = root.children().filter(|b| b.kind == *b"jumb").last()?;
+    Some(root.children().filter(|b| b.kind == *b"jumb"))
+}
+
+fn parts(manifest: JumbfBox<'_>) -> Active<'_> {
     let mut found = Active::default();
     for part in manifest.children() {
         match (&part.kind, part.label()) {
@@ -49,7 +61,7 @@ pub(crate) fn active(store: &[u8]) -> Option<Active<'_>> {
     }
     // A compressed manifest may hold the compressed box inside a superbox of its own.
     found.compressed |= manifest.body.windows(4).take(64).any(|w| w == b"brob");
-    Some(found)
+    found
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -52,16 +52,25 @@ pub(crate) struct Judged {
 impl Judged {
     /// Puts these codes in the place of the library's.
     pub(crate) fn replace(&self, status: &mut StatusCodes) {
-        let ours = |code: &String| REPLACED.iter().any(|r| code.starts_with(r));
         for (list, own) in [
             (&mut status.success, &self.status.success),
             (&mut status.informational, &self.status.informational),
             (&mut status.failure, &self.status.failure),
         ] {
-            list.retain(|c| !ours(c));
+            list.retain(|c| !about_credential(c));
             list.extend(own.iter().filter(|c| !list.contains(c)).cloned().collect::<Vec<_>>());
         }
     }
+}
+
+/// Whether a code is about the credential: judged here, whatever the library says.
+pub(crate) fn about_credential(code: &str) -> bool {
+    REPLACED.iter().any(|r| code.starts_with(r))
+}
+
+/// The clock that certificates are judged by when no time stamp says more, RFC 3339.
+pub(crate) fn clock(trust: &Trust) -> String {
+    rfc3339(trust.at.unwrap_or_else(system_clock))
 }
 
 /// Judges the signer of a COSE signature over `claim`. `None` when there is no certificate to judge; the library has

@@ -306,6 +306,10 @@ pub struct ManifestEvidence {
     pub judgement: Option<TrustJudgement>,
     /// `embedded` or `sidecar`.
     pub carrier: String,
+    /// All manifests of the store in the form of C2PA's crJSON, with the codes of this report. Only where it was asked for
+    /// ([`crate::ReadCx::crjson`]); no part of the report.
+    #[serde(skip)]
+    pub crjson: Option<serde_json::Value>,
 }
 
 /// How the signer of a manifest was judged.

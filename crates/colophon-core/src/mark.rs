@@ -56,6 +56,8 @@ pub struct ReadCx<'a> {
     /// The digest that was just taken of these very bytes, the way their manifest binds them ([`crate::Signed`]): reading
     /// back what was written does not hash it again.
     pub binding: Option<&'a [u8]>,
+    /// Fill [`crate::ManifestEvidence::crjson`].
+    pub crjson: bool,
     /// Secrets of private watermark key schedules to try besides the public one.
     pub watermark_keys: &'a [Vec<u8>],
     /// Answers to [`Mark::queries`], in their order; empty while the questions are still being collected.

@@ -8,6 +8,7 @@
 //! | list every mark without judging | [`inspect`] |
 //! | see what marking would do | [`plan`] |
 //! | spread somebody else's content as a platform does (China) | [`propagate`] |
+//! | give C2PA tools what they read | [`crjson`](fn@crjson) |
 //! | hand out a signed result | [`sign_result`], [`check_result`] |
 //! | know the formats and marks of this build | [`registry`] |
 //!
@@ -34,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod crjson;
 mod existing;
 mod marking;
 mod options;
@@ -81,6 +83,7 @@ pub mod schema {
 }
 pub use colophon_sign as sign;
 
+pub use crjson::crjson;
 pub use marking::{Marked, mark, plan};
 pub use options::{Options, Profiles};
 pub use propagating::{Propagated, Propagation, UploadClass, propagate};

@@ -60,6 +60,8 @@ pub struct Options {
     pub watermark_strength: String,
     /// Secrets to try when reading, besides the public schedule.
     pub watermark_keys: Vec<Vec<u8>>,
+    /// Export manifests as crJSON too, for [`crate::crjson`].
+    pub crjson: bool,
     /// Skip marks that cannot be placed instead of failing.
     pub best_effort: bool,
     /// Marking from file to file: state the SHA-256 of the whole file before and after in record and report. Each takes a
@@ -84,6 +86,7 @@ impl Options {
             watermark_key: None,
             watermark_strength: "default".to_owned(),
             watermark_keys: Vec::new(),
+            crjson: false,
             best_effort: false,
             digests: true,
             scratch: None,

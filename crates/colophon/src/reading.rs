@@ -188,6 +188,7 @@ impl Opened {
             trust: &options.trust,
             sidecar: options.sidecar.as_deref(),
             binding: self.binding.as_deref(),
+            crjson: options.crjson,
             watermark_keys: &options.watermark_keys,
             answers: &[],
         };

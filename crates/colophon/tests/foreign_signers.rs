@@ -417,3 +417,87 @@ fn stapled_answers_about_revocation_are_taken_at_their_word() {
     let later = Some(now() + 20 * 86_400);
     judged(&file(good), Trust { at: later, ..trust(&a, false) }, State::Trusted, [&[], codes, &[]]);
 }
+
+/// The codes of the first manifest of a crJSON document: success, informational, failure.
+fn exported(bytes: &[u8], trust: Trust) -> (serde_json::Value, [Vec<String>; 3]) {
+    let options = Options { trust, crjson: true, ..Options::system().unwrap() };
+    let document = colophon::crjson(&colophon::inspect(bytes, &options).unwrap());
+    let results = &document["manifests"][0]["validationResults"];
+    let codes = ["success", "informational", "failure"].map(|list| {
+        let items = results[list].as_array().into_iter().flatten();
+        items.map(|i| i["code"].as_str().unwrap().to_owned()).collect()
+    });
+    (document, codes)
+}
+
+#[test]
+fn crjson_says_what_the_report_says_where_the_library_says_otherwise() {
+    let a = Authority::of(SigningAlg::Es256);
+    let register = "R\t301231235959Z\t250101000000Z\t07\tunknown\t/O=acme/CN=acme leaf\n";
+    let ocsp = Some(answer(&a, register, &a.path("leaf.crt")));
+    let plain = signed(&Foreign::new(&a, SigningAlg::Es256));
+    let revoked = signed(&Foreign { ocsp, ..Foreign::new(&a, SigningAlg::Es256) });
+    let later = Some(now() + 2 * DAYS * 86_400);
+    let has = |list: &[String], code: &str| list.iter().any(|c| c == code);
+
+    let (document, [success, _, failure]) = exported(&plain, trust(&a, false));
+    assert!(has(&success, "signingCredential.trusted") && failure.is_empty(), "{document}");
+    assert_eq!(document["extras:colophon"]["stores"][0]["state"], "trusted");
+    assert_eq!(document["jsonGenerator"]["name"], "colophon");
+    let manifest = &document["manifests"][0];
+    assert_eq!(manifest["claim.v2"]["claim_generator_info"]["name"], "somebody");
+    assert_eq!(manifest["assertions"]["c2pa.actions.v2"]["actions"][0]["action"], "c2pa.created");
+    // What the library said about a code of both keeps its place.
+    let bound = manifest["validationResults"]["success"].as_array().unwrap().iter();
+    let bound = bound.clone().find(|i| i["code"] == "assertion.dataHash.match").unwrap();
+    assert!(bound["url"].as_str().unwrap().ends_with("c2pa.assertions/c2pa.hash.data"), "{bound}");
+
+    // Revoked: the library drops the answer and calls the signer trusted. The revocation's failure is exported.
+    let (document, [success, _, failure]) = exported(&revoked, trust(&a, false));
+    assert!(has(&failure, "signingCredential.ocsp.revoked"), "{document}");
+    assert_eq!(document["extras:colophon"]["stores"][0]["state"], "invalid");
+    assert!(!has(&success, "signingCredential.ocsp.notRevoked"));
+
+    // A clock after the end: the library has none.
+    let (document, [success, _, failure]) = exported(&plain, Trust { at: later, ..trust(&a, false) });
+    assert!(has(&failure, "claimSignature.outsideValidity"), "{document}");
+    assert!(!has(&success, "claimSignature.insideValidity"));
+
+    // Nobody is believed.
+    let (document, [success, _, failure]) = exported(&plain, Trust::default());
+    assert!(!document.to_string().contains("signingCredential.trusted"), "{document}");
+    assert!(has(&failure, "signingCredential.untrusted") && has(&success, "claimSignature.validated"));
+}
+
+#[test]
+fn crjson_judges_the_signers_of_ingredients_too() {
+    let a = Authority::of(SigningAlg::Es256);
+    let signer = Foreign::new(&a, SigningAlg::Es256);
+    let once = signed_over(builder(false, CREATED), &signer, "image/jpeg", &photo());
+    let mut update = builder(false, "");
+    update.set_intent(BuilderIntent::Update);
+    let twice = signed_over(update, &signer, "image/jpeg", &once);
+    let of_parent = |trust: Trust| {
+        let (document, _) = exported(&twice, trust);
+        assert_eq!(document["manifests"].as_array().unwrap().len(), 2);
+        document["manifests"][1]["validationResults"].to_string()
+    };
+    assert!(of_parent(trust(&a, false)).contains("signingCredential.trusted"));
+    let later = Trust { at: Some(now() + 2 * DAYS * 86_400), ..trust(&a, false) };
+    assert!(of_parent(later).contains("claimSignature.outsideValidity"));
+    assert!(!of_parent(Trust::default()).contains("signingCredential.trusted"));
+}
+
+#[test]
+fn crjson_of_a_file_without_a_manifest_has_none_and_of_a_broken_one_its_failure() {
+    let (document, _) = exported(&wav(), Trust::default());
+    assert_eq!(document["manifests"], serde_json::json!([]));
+    assert_eq!(document["extras:colophon"]["absent"], true);
+    let a = Authority::of(SigningAlg::Es256);
+    let mut bytes = signed(&Foreign::new(&a, SigningAlg::Es256));
+    let at = bytes.windows(13).position(|w| w == b"c2pa.claim.v2").unwrap();
+    bytes[at] ^= 1;
+    let (document, [_, _, failure]) = exported(&bytes, trust(&a, false));
+    assert!(!failure.is_empty(), "{document}");
+    assert_eq!(document["extras:colophon"]["stores"][0]["state"], "invalid");
+}

@@ -117,6 +117,8 @@ pub(crate) enum OutputFormat {
     Junit,
     /// Annotations of GitHub Actions.
     Github,
+    /// The manifests in C2PA's crJSON; an array for several inputs.
+    Crjson,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -39,7 +39,7 @@ pub(crate) fn document(format: OutputFormat, rows: &[Row]) -> Option<String> {
         OutputFormat::Junit => Some(junit(rows)),
         OutputFormat::Csv => Some(csv(rows)),
         OutputFormat::Github => Some(github(rows)),
-        OutputFormat::Human | OutputFormat::Json | OutputFormat::Jsonl => None,
+        OutputFormat::Human | OutputFormat::Json | OutputFormat::Jsonl | OutputFormat::Crjson => None,
     }
 }
 

@@ -93,7 +93,8 @@ fn run(
                 }
                 (OutputFormat::Human, Err(e)) => human::error(e),
                 (OutputFormat::Json, Ok(report)) => collected.push(json!(report)),
-                (OutputFormat::Json, Err(e)) => collected.push(json::error(e)),
+                (OutputFormat::Crjson, Ok(report)) => collected.push(colophon::crjson(report)),
+                (OutputFormat::Json | OutputFormat::Crjson, Err(e)) => collected.push(json::error(e)),
                 (OutputFormat::Jsonl, Ok(report)) => json::line(&json!({"type": "report", "report": report})),
                 (OutputFormat::Jsonl, Err(e)) => json::line(&json::error(e)),
                 _ => rows.push(Row::of(&result)),
@@ -101,8 +102,8 @@ fn run(
         },
     );
     match format {
-        OutputFormat::Json if many => json::pretty(&collected),
-        OutputFormat::Json => collected.first().into_iter().for_each(json::pretty),
+        OutputFormat::Json | OutputFormat::Crjson if many => json::pretty(&collected),
+        OutputFormat::Json | OutputFormat::Crjson => collected.first().into_iter().for_each(json::pretty),
         OutputFormat::Jsonl => {
             json::line(&json!({"type": "summary", "inputs": total, "failed": failed, "exit": exit.code()}));
         }
@@ -123,6 +124,10 @@ fn options(args: &InputArgs, config: &Config) -> Result<Options, Failure> {
     let mut options = super::options(&args.limit)?;
     options.trust = trust::gather(&args.trust, config)?;
     options.watermark_keys = signer::secrets(&args.watermark_key)?;
+    options.crjson = args.output() == OutputFormat::Crjson;
+    if options.crjson && cfg!(not(feature = "c2pa")) {
+        return Err(Failure::usage("this build reads no manifests: crjson needs the feature c2pa"));
+    }
     if let Some(path) = &args.sidecar {
         options.sidecar = Some(std::fs::read(path).map_err(|e| Failure::from(e).on(path))?);
     }
