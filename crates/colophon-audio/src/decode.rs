@@ -10,11 +10,13 @@ use symphonia::core::errors::Error as Symphonia;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::units::Time;
-use symphonia::default::formats::{FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader};
+use symphonia::default::formats::{AdtsReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader};
 
 /// Containers the decoder reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Container {
+    /// ADTS frames without tags.
+    Adts,
     /// FLAC without anything in front.
     Flac,
     /// MPEG audio frames without tags.
@@ -83,6 +85,7 @@ impl<'a> Decoder<'a> {
         let options = FormatOptions::default();
         // The container is known: a probe would look for others, and fail on what it does not need.
         let reader: Result<Box<dyn FormatReader + 'a>, _> = match container {
+            Container::Adts => AdtsReader::try_new(stream, options).map(|r| Box::new(r) as _),
             Container::Flac => FlacReader::try_new(stream, options).map(|r| Box::new(r) as _),
             Container::Mp3 => MpaReader::try_new(stream, options).map(|r| Box::new(r) as _),
             Container::Mp4 => IsoMp4Reader::try_new(stream, options).map(|r| Box::new(r) as _),

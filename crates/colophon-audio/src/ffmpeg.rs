@@ -107,6 +107,45 @@ impl Job<'_> {
     }
 }
 
+/// A question to `ffprobe`.
+pub(crate) struct Probe<'a> {
+    /// Format on whose behalf.
+    pub(crate) id: &'static str,
+    /// The program; `None` when the caller allows none.
+    pub(crate) tool: Option<&'a Path>,
+    /// Bounds.
+    pub(crate) limits: &'a Limits,
+}
+
+impl Probe<'_> {
+    /// The profile of the first stream of sound in `head`, the start of a file in `container`; empty when it names none.
+    ///
+    /// # Errors
+    /// `MissingTool` without a program; `Limit` when it takes too long.
+    pub(crate) fn profile(&self, container: &str, head: &[u8]) -> Result<String> {
+        let missing = |text: &str| Error::new(ErrorKind::MissingTool, text).in_format(self.id);
+        let tool = self.tool.ok_or_else(|| missing("ffprobe is needed to tell AAC-LC from HE-AAC"))?;
+        let mut child = Command::new(tool)
+            .args(["-hide_banner", "-loglevel", "error", "-f", container, "-i", "pipe:0"])
+            .args(["-select_streams", "a:0", "-show_entries", "stream=profile", "-of", "csv=p=0"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| missing("ffprobe cannot be started").because(e))?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (status, said) = std::thread::scope(|scope| {
+            // A child that has seen enough closes the pipe.
+            scope.spawn(move || stdin.map(|mut to| to.write_all(head)));
+            let said = scope.spawn(move || read(stdout, MESSAGE));
+            let status = wait(&mut child, self.limits);
+            (status, said.join().unwrap_or_default())
+        });
+        status.map_err(|e| e.in_format(self.id))?;
+        Ok(String::from_utf8_lossy(&said).trim().to_owned())
+    }
+}
+
 /// Where samples go in.
 pub(crate) struct Feed<'a> {
     to: &'a mut dyn Write,

@@ -6,12 +6,14 @@
 
 use colophon_core::Format;
 
+pub mod adts;
 pub mod aiff;
 mod audible;
 pub mod caf;
 mod decode;
 mod ffmpeg;
 pub mod flac;
+mod frames;
 mod inaudible;
 mod loudness;
 pub mod m4a;
@@ -31,6 +33,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &wav::FORMAT,
     &flac::FORMAT,
     &mp3::FORMAT,
+    &adts::FORMAT,
     &ogg::VORBIS,
     &ogg::OPUS,
     &aiff::FORMAT,

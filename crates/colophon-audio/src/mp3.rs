@@ -10,6 +10,7 @@ use colophon_core::{
 };
 
 use crate::decode::{Container, Decoder, Part, Sound};
+use crate::frames::{self, Frame, Frames, Header as _};
 use crate::observe;
 use crate::pass::{Pass, Programme};
 use crate::tag;
@@ -19,7 +20,7 @@ mod frame;
 mod info;
 mod splice;
 
-use frame::{Frame, Frames, Header};
+use frame::Header;
 use info::Info;
 
 const ID: &str = "mp3";
@@ -78,7 +79,7 @@ impl Format for Mp3 {
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let file = Mp3File::open(source, limits)?;
         let mut notes = file.tag.iter().flat_map(|t| t.notes.clone()).collect::<Vec<_>>();
-        let mut frames = Frames::new(source, file.sound.clone());
+        let mut frames = Frames::<Header>::new(source, file.sound.clone());
         let (mut count, mut bits) = (0_u64, 0_u64);
         while let Some(f) = frames.next()? {
             count += 1;
@@ -118,22 +119,7 @@ impl Format for Mp3 {
     }
 
     fn edit(&self, source: &dyn Source, edits: &[Edit], limits: &Limits) -> Result<Patch> {
-        let file = Mp3File::open(source, limits)?;
-        let mut changes = Vec::new();
-        for edit in edits {
-            changes.push(match edit {
-                Edit::Set { slot: Slot::Field, key, value } => tag::set_field(key, value),
-                Edit::Set { slot: Slot::Xmp, value, .. } => tag::set_xmp(value),
-                Edit::Set { slot: Slot::Jumbf, value, .. } => tag::set_jumbf(value),
-                Edit::Set { slot, key, .. } => {
-                    return Err(Error::unsupported(ID, format!("no place for {slot:?} {key}")));
-                }
-                Edit::Remove { range } => id3::Change::Remove(range.clone()),
-            });
-        }
-        let mut patch = Patch::new();
-        tag::apply(file.tag.as_ref(), 0, &changes, &mut patch).map_err(|e| e.in_format(ID))?;
-        Ok(patch)
+        tag::edit(ID, Mp3File::open(source, limits)?.tag.as_ref(), edits)
     }
 
     fn render(
@@ -193,7 +179,7 @@ pub(crate) fn sound<'a>(source: &'a dyn Source, limits: &Limits) -> Result<Box<d
 struct Mp3File {
     tag: Option<id3::Tag>,
     /// The first frame of any kind.
-    first: Frame,
+    first: Frame<Header>,
     /// The frame that describes the others.
     info: Option<(Range<u64>, Info)>,
     /// From the first frame of sound to the tags at the end.
@@ -204,8 +190,8 @@ impl Mp3File {
     fn open(source: &dyn Source, limits: &Limits) -> Result<Self> {
         let tag = id3::read(source, 0, limits).map_err(|e| e.in_format(ID))?;
         let start = tag.as_ref().map_or(0, |t| t.range.end);
-        let end = end_of_sound(source, start)?;
-        let mut frames = Frames::new(source, start..end);
+        let end = tag::end_of_sound(source, start)?;
+        let mut frames = Frames::<Header>::new(source, start..end);
         let first = frames.next()?.ok_or_else(|| {
             Error::malformed(ID, "there are no frames of layer III with a fixed bit rate").at_offset(start)
         })?;
@@ -235,39 +221,8 @@ impl Mp3File {
 
     /// Frames of sound, and their bytes.
     fn count(&self, source: &dyn Source) -> Result<(u64, u64)> {
-        let mut frames = Frames::new(source, self.sound.clone());
-        let (mut count, mut bytes) = (0, 0);
-        while let Some(f) = frames.next()? {
-            count += 1;
-            bytes += f.header.len as u64;
-        }
-        Ok((count, bytes))
+        frames::count::<Header>(source, self.sound.clone())
     }
-}
-
-/// Where the tags at the end of the file begin: ID3v1, and APEv2 before it.
-fn end_of_sound(source: &dyn Source, start: u64) -> Result<u64> {
-    let mut end = source.len();
-    if let Some(at) = end.checked_sub(128).filter(|at| *at >= start)
-        && *source.bytes(at, 3)? == *b"TAG"
-    {
-        end = at;
-    }
-    if let Some(at) = end.checked_sub(32).filter(|at| *at >= start) {
-        let footer = source.bytes(at, 32)?;
-        if footer.starts_with(b"APETAGEX") {
-            let number = |at: usize| {
-                footer
-                    .get(at..)
-                    .and_then(<[u8]>::first_chunk)
-                    .map_or(0, |b| u64::from(u32::from_le_bytes(*b)))
-            };
-            // The size counts the footer, not the header that may stand in front.
-            let header = if number(20) & 0x8000_0000 == 0 { 0 } else { 32 };
-            end = end.checked_sub(number(12) + header).filter(|e| *e >= start && *e <= at).unwrap_or(end);
-        }
-    }
-    Ok(end)
 }
 
 #[cfg(test)]

@@ -123,6 +123,7 @@ fn open<'a>(source: &'a dyn Source, limits: &Limits) -> Result<Box<dyn Sound + '
         "wav" => crate::wav::sound(source, limits),
         "flac" => crate::flac::sound(source, limits),
         "mp3" => crate::mp3::sound(source, limits),
+        "adts" => crate::adts::sound(source, limits),
         "vorbis" => crate::ogg::VORBIS.sound(source, limits),
         "aiff" => crate::aiff::sound(source, limits),
         "caf" => crate::caf::sound(source, limits),
@@ -130,7 +131,7 @@ fn open<'a>(source: &'a dyn Source, limits: &Limits) -> Result<Box<dyn Sound + '
         "opus" => crate::ogg::OPUS.sound(source, limits),
         _ => Err(Error::new(
             ErrorKind::Unsupported,
-            "the clip is no WAVE, AIFF, CAF, FLAC, MP3, M4A, Ogg Vorbis or Opus file",
+            "the clip is no WAVE, AIFF, CAF, FLAC, MP3, AAC, M4A, Ogg Vorbis or Opus file",
         )),
     }
 }

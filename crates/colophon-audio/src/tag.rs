@@ -1,7 +1,7 @@
 //! ID3v2 tags as metadata slots, for MP3 and for tags in front of other formats.
 
 use colophon_container::id3::{self, Change, Content, Tag};
-use colophon_core::{Entry, Patch, Result, Slot, Source};
+use colophon_core::{Edit, Entry, Error, Patch, Result, Slot, Source};
 
 /// Media type of a manifest (C2PA 2.1, A.3.3), and the one it had before.
 const C2PA: &str = "application/c2pa";
@@ -22,6 +22,34 @@ pub(crate) fn head_behind(head: &[u8], source: &dyn Source) -> Option<Vec<u8>> {
     let mut shown = b"ID3\x04\0\0\0\0\0\0".to_vec();
     shown.extend_from_slice(&source.bytes_up_to(at as u64, head.len() as u64).ok()?);
     Some(shown)
+}
+
+/// Where the tags at the end of the file begin: ID3v1, and APEv2 before it.
+///
+/// # Errors
+/// Reading errors.
+pub(crate) fn end_of_sound(source: &dyn Source, start: u64) -> Result<u64> {
+    let mut end = source.len();
+    if let Some(at) = end.checked_sub(128).filter(|at| *at >= start)
+        && *source.bytes(at, 3)? == *b"TAG"
+    {
+        end = at;
+    }
+    if let Some(at) = end.checked_sub(32).filter(|at| *at >= start) {
+        let footer = source.bytes(at, 32)?;
+        if footer.starts_with(b"APETAGEX") {
+            let number = |at: usize| {
+                footer
+                    .get(at..)
+                    .and_then(<[u8]>::first_chunk)
+                    .map_or(0, |b| u64::from(u32::from_le_bytes(*b)))
+            };
+            // The size counts the footer, not the header that may stand in front.
+            let header = if number(20) & 0x8000_0000 == 0 { 0 } else { 32 };
+            end = end.checked_sub(number(12) + header).filter(|e| *e >= start && *e <= at).unwrap_or(end);
+        }
+    }
+    Ok(end)
 }
 
 /// Every value of a tag that may hold a mark.
@@ -89,4 +117,26 @@ pub(crate) fn apply(tag: Option<&Tag>, at: u64, changes: &[Change], patch: &mut 
         patch.replace(tag.map_or(at..at, |t| t.range.clone()), new);
     }
     Ok(())
+}
+
+/// The edits of a file whose metadata is a tag at its start.
+///
+/// # Errors
+/// `Unsupported` for slots a tag does not have, and as [`id3::edit`].
+pub(crate) fn edit(id: &'static str, tag: Option<&Tag>, edits: &[Edit]) -> Result<Patch> {
+    let mut changes = Vec::new();
+    for edit in edits {
+        changes.push(match edit {
+            Edit::Set { slot: Slot::Field, key, value } => set_field(key, value),
+            Edit::Set { slot: Slot::Xmp, value, .. } => set_xmp(value),
+            Edit::Set { slot: Slot::Jumbf, value, .. } => set_jumbf(value),
+            Edit::Set { slot, key, .. } => {
+                return Err(Error::unsupported(id, format!("no place for {slot:?} {key}")));
+            }
+            Edit::Remove { range } => Change::Remove(range.clone()),
+        });
+    }
+    let mut patch = Patch::new();
+    apply(tag, 0, &changes, &mut patch).map_err(|e| e.in_format(id))?;
+    Ok(patch)
 }

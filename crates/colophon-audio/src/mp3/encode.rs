@@ -4,12 +4,13 @@ use std::io::Write;
 
 use colophon_core::{Error, Placed, RenderCx, Result, Source};
 
-use super::frame::{Frames, Header};
+use super::frame::Header;
 use super::info;
 use super::{ID, Mp3File};
 use crate::audible::Label;
 use crate::decode::Sound;
 use crate::ffmpeg::Job;
+use crate::frames;
 use crate::pass::Pass;
 
 /// Least bit rate of the label's frames per channel, kilobits per second: a tone needs no more.
@@ -66,8 +67,8 @@ pub(super) fn passed(
         feed.push(&ready)
     })?;
     let count = check(&frames, h)?;
-    let padding = (u64::from(count) * h.samples()).saturating_sub(DELAY + samples);
-    let describing = info::build(&frames, count, (DELAY as u16, padding.min(0xfff) as u16));
+    let padding = (count * h.samples()).saturating_sub(DELAY + samples);
+    let describing = info::build(&frames, count as u32, (DELAY as u16, padding.min(0xfff) as u16));
     source.write_to(0..file.tag_end(), out)?;
     out.write_all(&describing)?;
     out.write_all(&frames)?;
@@ -87,18 +88,7 @@ fn job<'a>(header: Header, arguments: &'a [&'a str], cx: &'a RenderCx<'_>) -> Jo
 }
 
 /// What comes back is checked like any other file: only whole frames of the right kind may go in. Their number.
-fn check(bytes: &[u8], like: Header) -> Result<u32> {
-    let mut frames = Frames::new(&bytes, 0..bytes.len() as u64);
-    let (mut end, mut count) = (0, 0);
-    while let Some(f) = frames.next()? {
-        if !f.header.alike(&like) || f.range.start != end {
-            break;
-        }
-        end = f.range.end;
-        count += 1;
-    }
-    if end == 0 || end != bytes.len() as u64 {
-        return Err(Error::unsupported(ID, "ffmpeg encoded the sound as something else than asked"));
-    }
-    Ok(count)
+fn check(bytes: &[u8], like: Header) -> Result<u64> {
+    let count = frames::pure(bytes, &like)?;
+    count.ok_or_else(|| Error::unsupported(ID, "ffmpeg encoded the sound as something else than asked"))
 }

@@ -1,10 +1,10 @@
-//! MPEG audio layer III frames: headers, and a walk from one to the next.
+//! Headers of MPEG audio layer III frames.
 //!
 //! Source: ISO/IEC 11172-3 and 13818-3, 2.4.1 and 2.4.2; the versions below 16 kHz are the common extension "2.5".
 
 use std::ops::Range;
 
-use colophon_core::{Result, Source};
+use crate::frames;
 
 /// Kilobits per second by index, MPEG 1 and MPEG 2/2.5, layer III.
 const BITRATES: [[u16; 16]; 2] = [
@@ -13,11 +13,6 @@ const BITRATES: [[u16; 16]; 2] = [
 ];
 /// Samples per second of MPEG 1 by index; MPEG 2 has half, 2.5 a quarter.
 const RATES: [u32; 3] = [44_100, 48_000, 32_000];
-/// Bytes looked through for the first frame, and for the next one after damage.
-const SEARCH: u64 = 1 << 20;
-/// Bytes read at a time.
-const WINDOW: u64 = 1 << 18;
-
 /// A frame header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -105,84 +100,22 @@ impl Header {
     pub(super) fn main_data(&self) -> usize {
         self.len.saturating_sub(self.side_info().end)
     }
+}
+
+impl frames::Header for Header {
+    const BYTES: usize = 4;
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        Self::parse(*bytes.first_chunk()?)
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
 
     /// Frames of one stream agree in these.
-    pub(super) fn alike(&self, other: &Self) -> bool {
+    fn alike(&self, other: &Self) -> bool {
         (self.mpeg1, self.rate, self.channels) == (other.mpeg1, other.rate, other.channels)
-    }
-}
-
-/// One frame of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) header: Header,
-    pub(super) range: Range<u64>,
-}
-
-/// The frames of a stretch of a file, in order. What is no frame is skipped and counted.
-pub(super) struct Frames<'a> {
-    source: &'a dyn Source,
-    at: u64,
-    end: u64,
-    like: Option<Header>,
-    window: Vec<u8>,
-    window_at: u64,
-    /// Bytes that belong to no frame.
-    pub(super) junk: u64,
-}
-
-impl<'a> Frames<'a> {
-    /// The frames between two places of `source`.
-    pub(super) fn new(source: &'a dyn Source, range: Range<u64>) -> Self {
-        Self {
-            source,
-            at: range.start,
-            end: range.end,
-            like: None,
-            window: Vec::new(),
-            window_at: range.start,
-            junk: 0,
-        }
-    }
-
-    /// The next frame that lies in the stretch as a whole.
-    ///
-    /// # Errors
-    /// Reading errors.
-    pub(super) fn next(&mut self) -> Result<Option<Frame>> {
-        let from = self.at;
-        while self.at < self.end && self.at - from < SEARCH {
-            // Behind a frame stands a frame. Elsewhere four bytes look like a header too often: the one that would
-            // follow has to look like one as well.
-            let settled = self.like.is_some() && self.at == from;
-            if let Some(header) = self.header(self.at)? {
-                let end = self.at + header.len as u64;
-                let fits = self.like.is_none_or(|l| l.alike(&header)) && end <= self.end;
-                if fits && (settled || end == self.end || self.header(end)?.is_some_and(|h| h.alike(&header)))
-                {
-                    let frame = Frame { header, range: self.at..end };
-                    self.junk += self.at - from;
-                    self.like = Some(header);
-                    self.at = end;
-                    return Ok(Some(frame));
-                }
-            }
-            self.at += 1;
-        }
-        self.junk += self.end.saturating_sub(from);
-        self.at = self.end;
-        Ok(None)
-    }
-
-    fn header(&mut self, at: u64) -> Result<Option<Header>> {
-        let inside =
-            |window: &Vec<u8>, base: u64| at.checked_sub(base).is_some_and(|i| i + 4 <= window.len() as u64);
-        if !inside(&self.window, self.window_at) {
-            self.window_at = at;
-            self.window = self.source.bytes_up_to(at, WINDOW)?.into_owned();
-        }
-        let i = (at - self.window_at) as usize;
-        Ok(self.window.get(i..).and_then(<[u8]>::first_chunk).and_then(|b| Header::parse(*b)))
     }
 }
 
@@ -212,7 +145,7 @@ mod tests {
             let mut file = vec![0u8; lead];
             file.extend([0xff, 0xfb, 0x10, 0x64]);
             file.extend(bytes);
-            let mut frames = Frames::new(&file, 0..file.len() as u64);
+            let mut frames = frames::Frames::<Header>::new(&file, 0..file.len() as u64);
             let mut at = 0;
             while let Some(f) = frames.next().unwrap() {
                 prop_assert!(f.range.start >= at && f.range.end <= file.len() as u64);

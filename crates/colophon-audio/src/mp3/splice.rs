@@ -5,8 +5,9 @@ use std::ops::Range;
 use colophon_core::{Patch, Result, Source};
 
 use super::Mp3File;
-use super::frame::Frames;
+use super::frame::Header;
 use super::info::{self, Inserted};
+use crate::frames::{self, Frames};
 
 /// Frames at the start of a programme that may reach back into something that is not there: 511 bytes are not more
 /// than so many of the smallest frames.
@@ -28,11 +29,7 @@ pub(super) fn insert(source: &dyn Source, file: &Mp3File, label: &[u8], in_front
         silence_orphans(source, file.sound.clone(), &mut patch)?;
     }
     let Some((range, description)) = &file.info else { return Ok(patch) };
-    let mut count = Frames::new(&label, 0..label.len() as u64);
-    let mut frames = 0;
-    while count.next()?.is_some() {
-        frames += 1;
-    }
+    let (frames, _) = frames::count::<Header>(&label, 0..label.len() as u64)?;
     let crc = (
         checksum(0, source, file.sound.clone())?,
         if in_front {
@@ -42,13 +39,13 @@ pub(super) fn insert(source: &dyn Source, file: &Mp3File, label: &[u8], in_front
         },
     );
     let frame = source.bytes(range.start, range.end - range.start)?;
-    let add = Inserted { frames, bytes: label.len() as u32, in_front };
+    let add = Inserted { frames: frames as u32, bytes: label.len() as u32, in_front };
     patch.replace(range.clone(), description.updated(&frame, add, crc));
     Ok(patch)
 }
 
 fn silence_orphans(source: &dyn Source, sound: Range<u64>, patch: &mut Patch) -> Result<()> {
-    let mut frames = Frames::new(source, sound);
+    let mut frames = Frames::<Header>::new(source, sound);
     let mut available = 0;
     for _ in 0..FIRST {
         let Some(frame) = frames.next()? else { break };

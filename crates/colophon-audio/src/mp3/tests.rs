@@ -27,7 +27,7 @@ fn decoded(bytes: &[u8]) -> Vec<f32> {
 }
 
 fn frames_of(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut frames = Frames::new(&bytes, open(bytes).sound);
+    let mut frames = Frames::<Header>::new(&bytes, open(bytes).sound);
     let mut all = Vec::new();
     while let Some(f) = frames.next().unwrap() {
         all.push(bytes[f.range.start as usize..f.range.end as usize].to_vec());
