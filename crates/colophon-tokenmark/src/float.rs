@@ -2,7 +2,10 @@
 //!
 //! The library functions are calls per element; over 128,000 candidates they cost more than the watermark.
 
-/// `exp(x)` for `x` at or below 0; 0 below about -87.
+/// Where [`exp_nonpositive`] becomes 0.
+pub(crate) const VANISHES: f32 = -87.0;
+
+/// `exp(x)` for `x` at or below 0; 0 at or below [`VANISHES`].
 ///
 /// Relative error under 2e-7 (degree-6 Taylor polynomial after reduction to half a binade of base 2).
 #[inline(always)]
@@ -11,14 +14,14 @@ pub(crate) fn exp_nonpositive(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    let clamped = if x > -87.0 { x } else { -87.0 };
+    let clamped = if x > VANISHES { x } else { VANISHES };
     let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
     let poly = 1.0
         + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))));
     let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3F80_0000));
-    if x > -87.0 { poly * scale } else { 0.0 }
+    if x > VANISHES { poly * scale } else { 0.0 }
 }
 
 /// Natural logarithm of a positive normal float; about -88 for 0 and subnormal ones.

@@ -185,11 +185,7 @@ impl Kgw {
                 let list = lists.get(self, seed);
                 match ids {
                     None => {
-                        for (values, word) in logits.chunks_mut(64).zip(list) {
-                            for (bit, value) in values.iter_mut().enumerate() {
-                                *value += if word >> bit & 1 == 1 { self.bias } else { 0.0 };
-                            }
-                        }
+                        bias_listed(logits, list, self.bias);
                     }
                     Some(ids) => {
                         for (&id, value) in ids.iter().zip(logits) {
@@ -225,6 +221,42 @@ impl Kgw {
             }
         }
     }
+}
+
+/// Writes 0, 1, 2 and so on.
+fn count_up(entries: &mut [u32]) {
+    crate::simd::vectorized(
+        #[inline(always)]
+        || {
+            for (entry, id) in entries.iter_mut().zip(0u32..) {
+                *entry = id;
+            }
+        },
+    );
+}
+
+/// Adds `bias` to the values whose bit is set, the first of 64 being the lowest.
+fn bias_listed(values: &mut [f32], list: &[u64], bias: f32) {
+    const HALF: usize = 32;
+    crate::simd::vectorized(
+        #[inline(always)]
+        || {
+            for (values, &word) in values.chunks_mut(2 * HALF).zip(list) {
+                for (half, values) in values.chunks_mut(HALF).enumerate() {
+                    let word = (word >> (HALF * half)) as u32;
+                    if let Ok(values) = <&mut [f32; HALF]>::try_from(&mut *values) {
+                        for (bit, value) in values.iter_mut().enumerate() {
+                            *value += if word & (1 << bit) == 0 { 0.0 } else { bias };
+                        }
+                    } else {
+                        for (bit, value) in values.iter_mut().enumerate() {
+                            *value += if word & (1 << bit) == 0 { 0.0 } else { bias };
+                        }
+                    }
+                }
+            }
+        },
+    );
 }
 
 impl Drop for Kgw {
@@ -296,12 +328,11 @@ impl GreenLists {
         lists.entry(key).or_insert_with(|| {
             *bytes += size;
             entries.clear();
-            entries.extend(0..scheme.vocabulary);
+            entries.resize(scheme.vocabulary as usize, 0);
+            count_up(entries);
             let mut list = vec![0u64; size / 8];
-            scheme.draws.swaps(seed, |i, j| entries.swap(i as usize, j as usize));
-            for &id in &entries[..scheme.green as usize] {
-                list[id as usize / 64] |= 1 << (id % 64);
-            }
+            // an entry is final once it is drawn, so nothing needs to be put in the place of the draw
+            scheme.draws.chosen(seed, entries, |id| list[id as usize / 64] |= 1 << (id % 64));
             list
         })
     }

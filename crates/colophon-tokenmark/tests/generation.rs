@@ -184,6 +184,38 @@ fn sparse_candidates_give_what_a_masked_dense_row_gives() {
 }
 
 #[test]
+fn candidates_with_the_same_bits_are_played_together_without_a_difference() {
+    // ids a table length apart share their bits; a table of 64 entries puts several into every class
+    let scheme = SynthId::table(&layer_keys(), 5, 64, 0).unwrap();
+    let generator = generator(Scheme::SynthId(scheme));
+    let (sequence, mut scratch) = (generator.begin(&PROMPT), Scratch::default());
+    let ids: Vec<u32> = (0..VOCABULARY as u32).collect();
+    for round in 0..30 {
+        let mut logits = model(round);
+        logits[round as usize * 3] = f32::NEG_INFINITY;
+        // one that nearly vanishes in company that does not, and one that does
+        (logits[7], logits[8]) = (-80.0, -120.0);
+        let (mut dense, mut sparse) = (logits.clone(), logits.clone());
+        let step = Step::default();
+        generator.apply(&sequence, &step, &mut Row::dense(&mut dense), &mut scratch).unwrap();
+        let mut row = Row::sparse(&ids, &mut sparse).unwrap();
+        generator.apply(&sequence, &step, &mut row, &mut scratch).unwrap();
+        for (a, b) in dense.iter().zip(&sparse) {
+            assert!(a == b || (a - b).abs() < 1e-4, "{a} is not {b}");
+        }
+        let total: f64 = dense.iter().map(|&x| f64::from(x).exp()).sum();
+        assert!((total - 1.0).abs() < 1e-5, "{total}");
+        let mut pick = |row: &mut Row<'_>| {
+            let mut draws = SeededDraws::new(3, u64::from(round));
+            generator.pick(&sequence, &step, row, &mut draws, &mut scratch).unwrap()
+        };
+        let (mut dense, mut sparse) = (logits.clone(), logits);
+        let one = pick(&mut Row::dense(&mut dense));
+        assert_eq!(one, pick(&mut Row::sparse(&ids, &mut sparse).unwrap()));
+    }
+}
+
+#[test]
 fn greedy_tokens_are_untouched() {
     for scheme in schemes() {
         let generator = generator(scheme);

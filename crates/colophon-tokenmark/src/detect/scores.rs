@@ -3,7 +3,6 @@
 use crate::gumbel::vllm_scores;
 use crate::kgw::GreenLists;
 use crate::null::{Null, Tabulated};
-use crate::prf::lcg::accumulate_all;
 use crate::scheme::Scheme;
 use crate::synthid::SynthId;
 use crate::window::{Before, Once, Rule, Windows};
@@ -84,11 +83,11 @@ impl Prepared {
             Scheme::TextSeal(s) => s.scores(stream, positions, out),
             Scheme::SynthId(s) => {
                 if let Some(mask) = (self.sums.len() as u64).checked_sub(1) {
-                    // low bits of the generator depend on low bits only, so the state is all that counts
+                    // low bits of the generator depend on low bits only, so this residue is all that counts
                     for (&position, out) in positions.iter().zip(out) {
-                        let window = &stream[position as usize - width..=position as usize];
-                        let state = accumulate_all(1, window.iter().map(|&token| u64::from(token)));
-                        *out = f64::from(self.sums[(state & mask) as usize]);
+                        let hash = s.context_hash(context_of(position));
+                        let sum = hash.wrapping_add(u64::from(token_of(position)));
+                        *out = f64::from(self.sums[(sum & mask) as usize]);
                     }
                 } else {
                     let weights = s.layer_weights();

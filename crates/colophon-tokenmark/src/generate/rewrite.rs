@@ -19,7 +19,7 @@ impl Generator {
         match &self.scheme {
             Scheme::SynthId(scheme) => {
                 let total = tournament(scheme, sequence, step, row, scratch)?;
-                write(&scratch.arena, total, scheme.excluded(), row.logits_mut().1);
+                write(&mut scratch.arena, total, scheme.excluded(), row.logits_mut().1);
             }
             Scheme::Kgw(scheme) => {
                 sequence.window(step.draft, &mut scratch.window);
@@ -49,7 +49,7 @@ impl Generator {
         match &self.scheme {
             Scheme::SynthId(scheme) => {
                 tournament(scheme, sequence, step, row, scratch)?;
-                let (weights, total) = scratch.arena.outcome();
+                let (weights, total) = scratch.arena.outcome(row.logits());
                 by_weight(weights, total, draws.next_uniform())
             }
             Scheme::Kgw(_) => {

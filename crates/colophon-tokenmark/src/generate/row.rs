@@ -58,7 +58,10 @@ impl<'a> Row<'a> {
     pub(crate) fn check(&self, vocabulary: Option<u32>) -> Result<()> {
         let bad = |x: f32| x.is_nan() || x == f32::INFINITY;
         // a sum without branches first: rows are good but for a broken model
-        let any = self.logits.iter().fold(false, |any, &x| any | bad(x));
+        let any = crate::simd::vectorized(
+            #[inline(always)]
+            || self.logits.iter().fold(false, |any, &x| any | bad(x)),
+        );
         if any {
             let index = self.logits.iter().position(|&x| bad(x)).unwrap_or_default();
             return Err(Error::BadLogit { index });

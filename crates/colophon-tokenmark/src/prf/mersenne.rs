@@ -66,6 +66,28 @@ fn temper(mut y: u32) -> u32 {
     y ^ (y >> 18)
 }
 
+/// Ranges whose quotients single precision knows to within one, and whose doubles fit into an `i32`.
+const MANY: std::ops::RangeInclusive<u32> = 1 << 12..=1 << 30;
+
+/// `word % range` for ranges from 1 on.
+#[inline(always)]
+fn remainder(word: u32, range: u32) -> u32 {
+    // exact: the quotient's distance to the next integer is at least 2^-32 of it, a double resolves 2^-53
+    let quotient = (f64::from(word) / f64::from(range)) as u32;
+    word - quotient * range
+}
+
+/// `word % range` for ranges of [`MANY`]: twice as many divisions at a time.
+#[inline(always)]
+fn remainder_of_many(word: u32, range: u32) -> u32 {
+    // halves keep the conversion signed, which vector units have; the quotient is below 2^20 and off by less than 1/2
+    let quotient = ((word >> 1) as i32 as f32 / (range as i32 as f32 * 0.5)) as i32;
+    let rest = (word as i32).wrapping_sub(quotient.wrapping_mul(range as i32));
+    // from -range to 2 * range
+    let rest = if rest < 0 { rest.wrapping_add(range as i32) } else { rest } as u32;
+    if rest >= range { rest - range } else { rest }
+}
+
 /// `torch.randint(0, 2, (len,))` on a CPU generator seeded with `seed`.
 pub fn torch_bits(seed: u64, len: usize) -> Vec<u8> {
     let mut rng = Mersenne::new(seed);
@@ -100,11 +122,15 @@ impl Draws {
                 #[inline(always)]
                 || {
                     rng.refill();
-                    for (k, (offset, &word)) in offsets.iter_mut().zip(&rng.state).enumerate() {
-                        let (word, range) = (temper(word), self.len - first - k as u32);
-                        // exact: the quotient's distance to the next integer is at least 2^-32 of it, a double resolves 2^-53
-                        let quotient = (f64::from(word) / f64::from(range)) as u32;
-                        *offset = word - quotient * range;
+                    let range = self.len - first;
+                    if range - offsets.len() as u32 >= *MANY.start() && range <= *MANY.end() {
+                        for (k, (offset, &word)) in (0u32..).zip(offsets.iter_mut().zip(&rng.state)) {
+                            *offset = remainder_of_many(temper(word), range - k);
+                        }
+                    } else {
+                        for (k, (offset, &word)) in (0u32..).zip(offsets.iter_mut().zip(&rng.state)) {
+                            *offset = remainder(temper(word), range - k);
+                        }
                     }
                 },
             );
@@ -119,6 +145,19 @@ impl Draws {
         self.runs(seed, |first, offsets| {
             for (i, offset) in (first..).zip(offsets) {
                 swap(i, i + offset);
+            }
+            true
+        });
+    }
+
+    /// Calls `choose` with every entry drawn, in order. `entries` holds the numbers below `len` in order and is changed.
+    pub(crate) fn chosen(self, seed: u64, entries: &mut [u32], mut choose: impl FnMut(u32)) {
+        self.runs(seed, |first, offsets| {
+            let rest = &mut entries[first as usize..];
+            for (i, &offset) in offsets.iter().enumerate() {
+                let (here, there) = (rest[i], &mut rest[i + offset as usize]);
+                choose(*there);
+                *there = here;
             }
             true
         });
@@ -216,6 +255,20 @@ mod tests {
         for word in [0, 1, 2, u32::MAX - 1, u32::MAX, 0x8000_0000] {
             for range in [1, 2, 3, 5, 7, 641, 65_535, 65_537, 0x7FFF_FFFF, u32::MAX - 1, u32::MAX] {
                 assert_eq!((f64::from(word) / f64::from(range)) as u32, word / range, "{word} / {range}");
+            }
+        }
+    }
+
+    #[test]
+    fn division_in_single_precision_is_mended() {
+        let words = (0..2000u32).map(|i| u32::MAX - i).chain((0..2000).map(|i| i * 2_147_483)).chain(0..5);
+        for word in words.flat_map(|word| [word, word ^ 0x8000_0000, word.rotate_left(13)]) {
+            for range in [4096, 4097, 6561, 8191, 65_537, 96_193, 128_256, 1 << 24, (1 << 30) - 1, 1 << 30] {
+                assert_eq!(remainder_of_many(word, range), word % range, "{word} {range}");
+                // right below, at and above multiples
+                for near in (0..3).map(|d| (word / range * range).wrapping_add(d).wrapping_sub(1)) {
+                    assert_eq!(remainder_of_many(near, range), near % range, "{near} {range}");
+                }
             }
         }
     }

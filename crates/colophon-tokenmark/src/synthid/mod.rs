@@ -56,8 +56,9 @@ enum Bits {
     Hashing,
     /// A table of bits, looked up per layer.
     Table(Arc<[u8]>),
-    /// The bits of all layers for every residue, for tables with a power of two of entries: low bits of the generator
-    /// depend on low bits only. One plane per 32 layers.
+    /// The bits of all layers for every residue of context hash plus token, for tables with a power of two of entries: low
+    /// bits of the generator depend on low bits only. One plane per 32 layers. Consecutive ids stand side by side, and
+    /// ids a table length apart have the same bits.
     States { planes: Arc<[Vec<u32>]>, mask: u64 },
 }
 
@@ -100,7 +101,8 @@ impl SynthId {
                 .chunks(32)
                 .map(|keys| {
                     (0..size as u64)
-                        .map(|state| {
+                        .map(|sum| {
+                            let state = accumulate(sum, 0);
                             keys.iter().enumerate().fold(0, |bits, (layer, &key)| {
                                 let slot = (accumulate(state, key as u64) & mask) as usize;
                                 bits | u32::from(table[slot]) << layer
@@ -210,10 +212,11 @@ impl SynthId {
 
     /// The bits of `token` after the context with this hash; bit `l` belongs to layer `l`.
     pub fn bits(&self, context_hash: u64, token: u32) -> u64 {
-        let state = accumulate(context_hash, u64::from(token));
+        let sum = context_hash.wrapping_add(u64::from(token));
+        let state = accumulate(sum, 0);
         match &self.bits {
             Bits::States { planes, mask } => planes.iter().enumerate().fold(0, |bits, (plane, states)| {
-                bits | u64::from(states[(state & mask) as usize]) << (32 * plane)
+                bits | u64::from(states[(sum & mask) as usize]) << (32 * plane)
             }),
             Bits::Table(table) => self.bits_by(|key| {
                 let slot = (accumulate(state, key as u64) as i64).rem_euclid(table.len() as i64);
@@ -227,8 +230,8 @@ impl SynthId {
         self.keys.iter().enumerate().fold(0, |bits, (layer, &key)| bits | u64::from(bit(key)) << layer)
     }
 
-    /// Writes the bits of each candidate to `planes` (one per 32 layers, one word per candidate). `ids` of `None` means
-    /// ids from 0 on.
+    /// Writes the bits of candidates to `planes` (one per 32 layers, one word per candidate). `ids` of `None` means ids from
+    /// 0 on; of those, candidates that are a table length apart have the same bits, so the planes end after one table length.
     pub(crate) fn fill(
         &self,
         context_hash: u64,
@@ -239,34 +242,28 @@ impl SynthId {
         planes.resize_with(self.keys.len().div_ceil(32), Vec::new);
         match (&self.bits, ids) {
             (Bits::States { planes: states, mask }, None) => {
+                let first = (context_hash & mask) as usize;
                 for (out, states) in planes.iter_mut().zip(states.iter()) {
+                    let len = len.min(states.len());
+                    let (wrapped, straight) = states.split_at(first);
+                    let straight = straight.get(..len).unwrap_or(straight);
                     out.clear();
-                    // consecutive ids step through the states by the multiplier
-                    let mut state = accumulate(context_hash, 0);
-                    out.extend((0..len).map(|_| {
-                        let word = states[(state & mask) as usize];
-                        state = state.wrapping_add(MULTIPLIER);
-                        word
-                    }));
+                    out.extend_from_slice(straight);
+                    out.extend_from_slice(&wrapped[..len - straight.len()]);
                 }
             }
             (Bits::States { planes: states, mask }, Some(ids)) => {
                 for (out, states) in planes.iter_mut().zip(states.iter()) {
                     out.clear();
-                    out.extend(
-                        ids.iter()
-                            .map(|&id| states[(accumulate(context_hash, u64::from(id)) & mask) as usize]),
-                    );
+                    let sum = |id: u32| (context_hash.wrapping_add(u64::from(id)) & mask) as usize;
+                    out.extend(ids.iter().map(|&id| states[sum(id)]));
                 }
             }
             (Bits::Hashing, _) => {
                 for (out, keys) in planes.iter_mut().zip(self.keys.chunks(32)) {
                     out.clear();
-                    out.extend((0..len).map(|i| {
-                        let id = ids.map_or(i as u32, |ids| ids[i]);
-                        let state = accumulate(context_hash, u64::from(id));
-                        hashed_bits(state, keys)
-                    }));
+                    out.resize(len, 0);
+                    hash_all(context_hash, ids, keys, out);
                 }
             }
             (Bits::Table(_), _) => {
@@ -335,26 +332,49 @@ fn hashed_bit(mut x: u64) -> u8 {
     (x >> 30 & 1) as u8
 }
 
-/// Up to 32 layers at once: independent chains fill the multiplier's pipeline.
-#[inline]
-fn hashed_bits(state: u64, keys: &[i64]) -> u32 {
-    const LANES: usize = 8;
-    let mut bits = 0;
-    for (block, keys) in keys.chunks(LANES).enumerate() {
-        let mut x = [0u64; LANES];
-        for (x, &key) in x.iter_mut().zip(keys) {
-            *x = accumulate(state, key as u64);
-        }
-        for _ in 0..12 {
-            for x in &mut x {
-                *x = (accumulate(*x, 1) as i64 >> 5) as u64;
+/// The bits of up to 32 layers for all candidates: `out[i]` is that of `ids[i]`, or of id `i`.
+fn hash_all(context_hash: u64, ids: Option<&[u32]>, keys: &[i64], out: &mut [u32]) {
+    crate::simd::vectorized(
+        #[inline(always)]
+        || {
+            // independent chains, enough to keep the multiplier busy
+            const LANES: usize = 32;
+            for (block, out) in out.chunks_mut(LANES).enumerate() {
+                let first = LANES * block;
+                let mut states = [0u64; LANES];
+                match ids {
+                    None => {
+                        for (lane, state) in states.iter_mut().enumerate() {
+                            *state = accumulate(context_hash, (first + lane) as u64);
+                        }
+                    }
+                    Some(ids) => {
+                        for (state, &id) in states.iter_mut().zip(&ids[first..]) {
+                            *state = accumulate(context_hash, u64::from(id));
+                        }
+                    }
+                }
+                let mut bits = [0u64; LANES];
+                for (layer, &key) in keys.iter().enumerate() {
+                    let mut x = states;
+                    for x in &mut x {
+                        *x = accumulate(*x, key as u64);
+                    }
+                    for _ in 0..12 {
+                        for x in &mut x {
+                            *x = (x.wrapping_mul(MULTIPLIER).wrapping_add(MULTIPLIER + 1) as i64 >> 5) as u64;
+                        }
+                    }
+                    for (bits, x) in bits.iter_mut().zip(x) {
+                        *bits |= (x >> 30 & 1) << layer;
+                    }
+                }
+                for (out, bits) in out.iter_mut().zip(bits) {
+                    *out = bits as u32;
+                }
             }
-        }
-        for (lane, x) in x.into_iter().take(keys.len()).enumerate() {
-            bits |= ((x >> 30 & 1) as u32) << (LANES * block + lane);
-        }
-    }
-    bits
+        },
+    );
 }
 
 #[cfg(test)]
@@ -378,12 +398,14 @@ mod tests {
                 let bits = scheme.bits(hash, id);
                 assert_eq!([bits as u32, (bits >> 32) as u32], [planes[0][i], planes[1][i]]);
             }
-            scheme.fill(hash, None, 100, &mut planes);
-            for id in 0..100 {
+            scheme.fill(hash, None, 70_000, &mut planes);
+            let period = planes[0].len();
+            assert!(period == 70_000 || period == 1 << 16);
+            for id in (0..70_000).step_by(41) {
                 let bits = scheme.bits(hash, id);
                 assert_eq!(
                     [bits as u32, (bits >> 32) as u32],
-                    [planes[0][id as usize], planes[1][id as usize]]
+                    [planes[0][id as usize % period], planes[1][id as usize % period]]
                 );
             }
         }

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::float::{exp_nonpositive, highest, ln_f32};
+use crate::float::{VANISHES, exp_nonpositive, highest, ln_f32};
 
 /// Candidates whose sums are kept in single precision before they join the double-precision total.
 const BLOCK: usize = 1024;
@@ -27,24 +27,56 @@ impl Leaves {
 }
 
 /// Buffers of a tournament, kept between calls.
+///
+/// Candidates with the same bits win and lose together, so those that are a whole number of plane lengths apart are played
+/// as one **class**.
 #[derive(Default)]
 pub(crate) struct Arena {
-    /// Bits of the candidates, filled before [`play`].
+    /// Bits of the classes, filled before [`play`]; no more of them than candidates.
     pub(crate) planes: Vec<Vec<u32>>,
+    /// Masses of the classes.
     weights: Vec<f32>,
+    /// The same before the first layer, where classes have several members.
+    before: Vec<f32>,
+    /// Probabilities of the candidates, where classes have several members.
+    members: Vec<f32>,
+    /// The highest logit.
+    top: f32,
 }
 
 impl Arena {
-    /// The relative probabilities after [`play`] and their sum.
-    pub(crate) fn outcome(&self) -> (&[f32], f64) {
-        let total = self.weights.chunks(BLOCK).map(|block| f64::from(block.iter().sum::<f32>())).sum();
-        (&self.weights, total)
+    /// The relative probabilities of the candidates after [`play`] and their sum.
+    pub(crate) fn outcome(&mut self, logits: &[f32]) -> (&[f32], f64) {
+        let Self { weights, before, members, top, .. } = self;
+        let weights: &[f32] = if before.is_empty() {
+            weights
+        } else {
+            crate::simd::vectorized(
+                #[inline(always)]
+                || {
+                    for (before, &after) in before.iter_mut().zip(&*weights) {
+                        *before = if *before > 0.0 { after / *before } else { 0.0 };
+                    }
+                    members.clear();
+                    members.resize(logits.len(), 0.0);
+                    for (members, logits) in members.chunks_mut(before.len()).zip(logits.chunks(before.len()))
+                    {
+                        for ((member, &logit), &gain) in members.iter_mut().zip(logits).zip(&*before) {
+                            *member = exp_nonpositive(logit - *top) * gain;
+                        }
+                    }
+                },
+            );
+            members
+        };
+        let total = weights.chunks(BLOCK).map(|block| f64::from(block.iter().sum::<f32>())).sum();
+        (weights, total)
     }
 }
 
 /// Turns `logits` into probabilities and lets `layers` rounds be played on the bits in `arena`. Returns the total mass.
 ///
-/// Probabilities end up in the arena, relative to that total; `None` when no logit is finite.
+/// Masses of classes end up in the arena, relative to that total; `None` when no logit is finite.
 pub(crate) fn play(logits: &[f32], layers: usize, leaves: Leaves, arena: &mut Arena) -> Option<f64> {
     pulp::Arch::new().dispatch(Play { logits, layers, leaves, arena })
 }
@@ -65,15 +97,32 @@ impl WithSimd for Play<'_> {
     }
 }
 
-/// Replaces `logits` by the log-probabilities of the outcome; candidates without probability get `excluded`.
-pub(crate) fn write(arena: &Arena, total: f64, excluded: f32, logits: &mut [f32]) {
+/// Replaces the `logits` that were played by the log-probabilities of the outcome; candidates without probability get
+/// `excluded`.
+pub(crate) fn write(arena: &mut Arena, total: f64, excluded: f32, logits: &mut [f32]) {
     crate::simd::vectorized(
         #[inline(always)]
         || {
             let shift = total.ln() as f32;
-            for (logit, &weight) in logits.iter_mut().zip(&arena.weights) {
-                let value = ln_f32(weight) - shift;
-                *logit = if weight > 0.0 { value } else { excluded };
+            let Arena { weights, before, top, .. } = arena;
+            if before.is_empty() {
+                for (logit, &weight) in logits.iter_mut().zip(&*weights) {
+                    let value = ln_f32(weight) - shift;
+                    *logit = if weight > 0.0 { value } else { excluded };
+                }
+                return;
+            }
+            // what every member of a class gains
+            for (gain, &after) in before.iter_mut().zip(&*weights) {
+                let value = ln_f32(after / *gain) - shift;
+                *gain = if after > 0.0 { value } else { f32::NEG_INFINITY };
+            }
+            for logits in logits.chunks_mut(before.len()) {
+                for (logit, &gain) in logits.iter_mut().zip(&*before) {
+                    let below = *logit - *top;
+                    let possible = below > VANISHES && gain > f32::NEG_INFINITY;
+                    *logit = if possible { below + gain } else { excluded };
+                }
             }
         },
     );
@@ -87,15 +136,27 @@ fn play_inlined<S: Simd>(
     leaves: Leaves,
     arena: &mut Arena,
 ) -> Option<f64> {
-    let Arena { planes, weights } = arena;
+    let Arena { planes, weights, before, top: kept, .. } = arena;
     let top = highest(logits);
     if top == f32::NEG_INFINITY {
         return None;
     }
+    *kept = top;
+    let classes = planes.first().map_or(0, Vec::len);
     weights.clear();
-    weights.resize(logits.len(), 0.0);
-    for (weight, &logit) in weights.iter_mut().zip(logits) {
+    weights.resize(classes, 0.0);
+    let (first, others) = logits.split_at(classes.min(logits.len()));
+    for (weight, &logit) in weights.iter_mut().zip(first) {
         *weight = exp_nonpositive(logit - top);
+    }
+    before.clear();
+    if !others.is_empty() {
+        for logits in others.chunks(classes) {
+            for (weight, &logit) in weights.iter_mut().zip(logits) {
+                *weight += exp_nonpositive(logit - top);
+            }
+        }
+        before.extend_from_slice(weights);
     }
     let mut masses = [0.0; 2];
     for (plane, words) in planes.iter().enumerate() {
