@@ -4,10 +4,10 @@ use std::fmt::{self, Write as _};
 
 use colophon_core::Result;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, KeypairBytes};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::key_error;
 
@@ -57,14 +57,21 @@ impl KeyPair {
             .map_err(|e| key_error("not an Ed25519 private key in PKCS#8 PEM").because(e.to_string()))
     }
 
-    /// Writes PKCS#8 in PEM.
+    /// Writes PKCS#8 in PEM: version 1, without the public key, the only form that OpenSSL 3.0 and SoftHSM read.
     ///
     /// # Errors
     /// `Key` when encoding fails.
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>> {
-        self.key
-            .to_pkcs8_pem(LineEnding::LF)
+        self.in_short_form(|key| key.to_pkcs8_pem(LineEnding::LF))
             .map_err(|e| key_error("the private key cannot be encoded").because(e.to_string()))
+    }
+
+    /// Works with the key as version 1 of PKCS#8 holds it, and zeroes that afterwards.
+    pub(crate) fn in_short_form<T>(&self, work: impl FnOnce(&KeypairBytes) -> T) -> T {
+        let mut key = KeypairBytes { secret_key: self.key.to_bytes(), public_key: None };
+        let out = work(&key);
+        key.secret_key.zeroize();
+        out
     }
 
     /// The 32-byte public key.
@@ -79,7 +86,7 @@ impl KeyPair {
 
     /// Hex SHA-256 of the public key. Its first 16 bits are the issuer number of watermarks.
     pub fn key_id(&self) -> String {
-        hex(&Sha256::digest(self.public_key()))
+        key_id(&self.public_key())
     }
 
     /// The 64-byte signature over `message`.
@@ -113,6 +120,11 @@ pub fn keyed_hash(secret: &[u8], text: &[u8]) -> String {
     let pad = |byte: u8| -> Zeroizing<Vec<u8>> { Zeroizing::new(key.iter().map(|k| k ^ byte).collect()) };
     let inner = Sha256::new().chain_update(pad(0x36).as_slice()).chain_update(text).finalize();
     hex(&Sha256::new().chain_update(pad(0x5c).as_slice()).chain_update(inner).finalize())
+}
+
+/// See [`KeyPair::key_id`].
+pub(crate) fn key_id(public: &[u8; 32]) -> String {
+    hex(&Sha256::digest(public))
 }
 
 /// Bytes in lower-case hex.
@@ -158,6 +170,10 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let again = KeyPair::from_pkcs8_pem(&key.to_pkcs8_pem().unwrap()).unwrap();
         assert_eq!(again.key_id(), key.key_id());
+        // What is written is the short form too: 48 bytes, 64 characters.
+        let pem = key.to_pkcs8_pem().unwrap();
+        assert_eq!(pem.lines().nth(1).map(str::len), Some(64), "one line of base64");
+        assert_eq!(pem.lines().count(), 3);
         let openssl = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
         assert!(hex(&KeyPair::from_pkcs8_pem(openssl).unwrap().public_key()).starts_with("d75a98"));
     }

@@ -40,7 +40,7 @@ impl KeyPair {
     /// `Key` when encoding fails, or the system gives no randomness.
     pub fn to_encrypted_pkcs8_pem(&self, passphrase: &[u8]) -> Result<Zeroizing<String>> {
         let failed = |e: String| key_error("the private key cannot be encoded").because(e);
-        let plain = self.key.to_pkcs8_der().map_err(|e| failed(e.to_string()))?;
+        let plain = self.in_short_form(EncodePrivateKey::to_pkcs8_der).map_err(|e| failed(e.to_string()))?;
         let info = PrivateKeyInfoRef::try_from(plain.as_bytes()).map_err(|e| failed(e.to_string()))?;
         let (mut salt, mut iv) = ([0; 16], [0; 16]);
         for bytes in [&mut salt, &mut iv] {

@@ -3,14 +3,23 @@
 use colophon_core::{Result, Signer};
 
 use crate::certificate::{CertificateInfo, parse_chain};
-use crate::key::{KeyPair, hex, is_encrypted};
+use crate::key::{KeyPair, hex, is_encrypted, key_id};
+use crate::pkcs11::TokenKey;
 use crate::{key_error, secret_from_uri};
 
 /// Signs with an Ed25519 key whose chain was checked to belong to it.
 #[derive(Clone, Debug)]
 pub struct CertifiedSigner {
-    key: KeyPair,
+    key: Held,
+    public: [u8; 32],
     chain: Vec<CertificateInfo>,
+}
+
+/// Where the private key is.
+#[derive(Clone, Debug)]
+enum Held {
+    Here(KeyPair),
+    OnToken(TokenKey),
 }
 
 impl CertifiedSigner {
@@ -20,14 +29,19 @@ impl CertifiedSigner {
     /// # Errors
     /// `Key` when the leaf is not the key's, is a CA, or has no usage that C2PA accepts.
     pub fn new(key: KeyPair, chain_pem: &str) -> Result<Self> {
+        Self::with(Held::Here(key), chain_pem)
+    }
+
+    fn with(key: Held, chain_pem: &str) -> Result<Self> {
         let mut chain = parse_chain(chain_pem)?;
         let leaf = chain.first().ok_or_else(|| key_error("there is no certificate in the chain"))?;
-        match leaf.ed25519 {
-            None => return Err(key_error("the certificate's key is not Ed25519")),
-            Some(public) if public != key.public_key() => {
-                return Err(key_error("the certificate belongs to another key"));
-            }
-            Some(_) => {}
+        let public = leaf.ed25519.ok_or_else(|| key_error("the certificate's key is not Ed25519"))?;
+        let own = match &key {
+            Held::Here(key) => key.public_key() == public,
+            Held::OnToken(key) => key.is_of(&public)?,
+        };
+        if !own {
+            return Err(key_error("the certificate belongs to another key"));
         }
         if leaf.is_ca {
             return Err(key_error("the signing certificate is a certificate authority's"));
@@ -38,13 +52,16 @@ impl CertifiedSigner {
         if chain.len() > 1 {
             chain.retain(|c| !(c.is_ca && c.subject == c.issuer));
         }
-        Ok(Self { key, chain })
+        Ok(Self { key, public, chain })
     }
 
-    /// A signer from a key URI and a PEM chain.
+    /// A signer from a key URI and a PEM chain. `pkcs11:` (RFC 7512) names a key on a token: `token`, `serial`, `object`,
+    /// `id`, `slot-id`; `module-path` is the token's library; the PIN comes from `pin-source` (a path, or another key URI),
+    /// from `COLOPHON_PIN`, or from `pin-value`, which others may read.
     ///
     /// # Errors
-    /// As [`secret_from_uri`], [`KeyPair::from_pkcs8_pem`] and [`CertifiedSigner::new`].
+    /// As [`secret_from_uri`], [`KeyPair::from_pkcs8_pem`] and [`CertifiedSigner::new`]; for tokens `Key`: no module, token
+    /// or key, a wrong PIN, a key of another kind.
     pub fn from_uri(uri: &str, chain_pem: &str) -> Result<Self> {
         Self::from_uri_with_passphrase(uri, None, chain_pem)
     }
@@ -54,6 +71,9 @@ impl CertifiedSigner {
     /// # Errors
     /// As [`CertifiedSigner::from_uri`] and [`KeyPair::from_encrypted_pkcs8_pem`].
     pub fn from_uri_with_passphrase(uri: &str, passphrase: Option<&[u8]>, chain_pem: &str) -> Result<Self> {
+        if uri.starts_with("pkcs11:") {
+            return Self::with(Held::OnToken(TokenKey::open(uri)?), chain_pem);
+        }
         Self::new(key_from_uri(uri, passphrase)?, chain_pem)
     }
 
@@ -64,11 +84,11 @@ impl CertifiedSigner {
 
     /// The public key in hex.
     pub fn public_key_hex(&self) -> String {
-        hex(&self.key.public_key())
+        hex(&self.public)
     }
 }
 
-/// A key from a URI, opened with a passphrase where it is protected by one.
+/// A key from a URI that can be read, opened with a passphrase where it is protected by one.
 ///
 /// # Errors
 /// As [`secret_from_uri`], [`KeyPair::from_pkcs8_pem`] and [`KeyPair::from_encrypted_pkcs8_pem`].
@@ -90,11 +110,11 @@ impl Signer for CertifiedSigner {
     }
 
     fn key_id(&self) -> String {
-        self.key.key_id()
+        key_id(&self.public)
     }
 
     fn public_key(&self) -> Vec<u8> {
-        self.key.public_key().to_vec()
+        self.public.to_vec()
     }
 
     fn certificates(&self) -> Vec<Vec<u8>> {
@@ -102,7 +122,11 @@ impl Signer for CertifiedSigner {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
-        Ok(self.key.sign(message).to_vec())
+        Ok(match &self.key {
+            Held::Here(key) => key.sign(message),
+            Held::OnToken(key) => key.sign(message)?,
+        }
+        .to_vec())
     }
 }
 

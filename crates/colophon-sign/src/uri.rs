@@ -32,13 +32,22 @@ pub fn secret_from_uri(uri: &str) -> Result<Zeroizing<Vec<u8>>> {
                 .into_bytes(),
         ),
         "cmd" => run(rest)?,
-        "pkcs11" => return Err(key_error("pkcs11: keys are not supported yet")),
+        "pkcs11" => {
+            return Err(key_error(
+                "a key on a token signs, but does not come out: it cannot be used for this",
+            ));
+        }
         other => return Err(key_error(format!("no key source {other:?}; there are file:, env: and cmd:"))),
     };
     let end =
         secret.strip_suffix(b"\r\n").or_else(|| secret.strip_suffix(b"\n")).map_or(secret.len(), <[u8]>::len);
     let secret = Zeroizing::new(secret.get(..end).unwrap_or_default().to_vec());
     if secret.is_empty() { Err(key_error("the secret is empty").at_place(scheme)) } else { Ok(secret) }
+}
+
+/// A key URI as it may be shown or logged: without the PIN that a `pkcs11:` URI may hold.
+pub fn shown_uri(uri: &str) -> String {
+    crate::pkcs11::without_pin(uri)
 }
 
 fn read_file(path: &str) -> Result<Zeroizing<Vec<u8>>> {

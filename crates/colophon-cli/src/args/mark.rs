@@ -229,7 +229,7 @@ pub(crate) enum HeardAtArg {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Signing")]
 pub(crate) struct KeyArgs {
-    /// Private key as a URI: `file:PATH`, `env:NAME` or `cmd:PROGRAM ARGS`.
+    /// Private key as a URI: `file:PATH`, `env:NAME`, `cmd:PROGRAM ARGS`, or `pkcs11:` for a key on a token (RFC 7512).
     #[arg(long, value_name = "URI", env = "COLOPHON_KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
     /// Certificate chain, PEM, leaf first.

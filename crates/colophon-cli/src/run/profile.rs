@@ -88,7 +88,7 @@ fn show_effective() -> Result<(), Failure> {
     };
     human::plain(&format!("profiles = {profiles}  # {source}"));
     let key = std::env::var("COLOPHON_KEY").ok().map(|_| ("set".to_owned(), "COLOPHON_KEY".to_owned()));
-    let key = key.or_else(|| config.key_uri().map(|k| (k, from.clone())));
+    let key = key.or_else(|| config.key_uri().map(|k| (colophon::sign::shown_uri(&k), from.clone())));
     if let Some((key, source)) = key {
         human::plain(&format!("key = {key}  # {source}"));
     }
