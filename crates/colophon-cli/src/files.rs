@@ -30,6 +30,19 @@ impl Input {
         if file { FileSource::open(&self.path).ok() } else { None }
     }
 
+    /// The bytes in order.
+    pub(crate) fn reader(&self) -> Result<Box<dyn Read>, Failure> {
+        if self.is_stdin() {
+            return Ok(Box::new(std::io::stdin().lock()));
+        }
+        let failed = |e: std::io::Error| Failure::from(e).on(&self.path);
+        let file = std::fs::File::open(&self.path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_dir() {
+            return Err(Failure::usage("is a directory").on(&self.path).hint("walk into it with -r"));
+        }
+        Ok(Box::new(file))
+    }
+
     /// All bytes, bounded.
     pub(crate) fn read(&self, max: u64) -> Result<Vec<u8>, Failure> {
         let failed = |e: std::io::Error| Failure::from(e).on(&self.path);

@@ -232,3 +232,62 @@ fn resident_kib(process: u32) -> usize {
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or_default();
     line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0)
 }
+
+/// Writes `parts` to the standard input of `colophon text detect`; gives its answer and the peak of its resident memory.
+#[cfg(target_os = "linux")]
+fn detect_in_pieces(
+    folder: &Path,
+    arguments: &[&str],
+    parts: impl Iterator<Item = String>,
+) -> (serde_json::Value, usize) {
+    let mut child = main_program()
+        .args(["text", "detect", "--scheme", "vllm_gumbel", "--config", "own.json", "--json"])
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut peak = 0;
+    for part in parts {
+        input.write_all(part.as_bytes()).unwrap();
+        peak = peak.max(resident_kib(child.id()));
+    }
+    drop(input);
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    (serde_json::from_slice(&done.stdout).unwrap(), peak)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ids_and_text_beyond_what_is_held_are_read_in_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    lay_out(folder.path());
+    let answer = marked(300);
+    // a marked passage in 40 MB of other ids
+    let ids = |seed: u32| {
+        let state = |i: u32| (seed * 4096 + i).wrapping_mul(2_654_435_761).rotate_left(13) % 59 + 1;
+        (0..4096).map(|i| format!("{} ", state(i))).collect::<String>()
+    };
+    let passage = answer.iter().map(|id| format!("{id}, ")).collect::<String>();
+    let parts = (0..3600).map(|k| if k == 2000 { passage.clone() } else { ids(k) });
+    let (found, peak) = detect_in_pieces(folder.path(), &["--tokens"], parts);
+    assert_eq!((&found["read_in_pieces"], &found["tokens"]), (&true.into(), &(3599 * 4096 + 300).into()));
+    let region = &found["candidates"][0]["regions"][0];
+    let place = 2000 * 4096;
+    let near = |x: &serde_json::Value, at: u64| x.as_u64().unwrap().abs_diff(at) < 100;
+    assert!(near(&region["start"], place) && near(&region["end"], place + 300), "{found}");
+    assert!(peak > 0 && peak < 200 << 10, "{peak} KiB");
+
+    // the same passage in 35 MB of text, most of it words the tokenizer does not know
+    let line = format!("w1 w2 w3 w5 w7 {}\n", "word".repeat(60)).repeat(1 << 8);
+    let text = words(&answer);
+    let parts = (0..540).map(|k| if k == 100 { format!("{text}\n") } else { line.clone() });
+    let (found, peak) = detect_in_pieces(folder.path(), &["--tokenizer", "tokenizer.json"], parts);
+    assert_eq!((&found["read_in_pieces"], &found["cuts_that_change_tokens"]), (&true.into(), &0.into()));
+    let start = &found["candidates"][0]["regions"][0]["start"];
+    assert!(near(start, 100 * 6 * 256), "{found}");
+    assert!(peak > 0 && peak < 200 << 10, "{peak} KiB");
+}

@@ -6,6 +6,7 @@
 //! | mark from a hook that runs before temperature and truncation | [`SamplerSpec`] |
 //! | carry the issuer | [`PayloadMark`] |
 //! | look for marks of any engine in token ids | [`Detector`] |
+//! | the same in samples that do not fit into memory | [`Detector::stream`] |
 //! | the same in text | [`text`] (feature `tokenizer`) |
 //! | schemes and keys from JSON | [`Scheme::from_json`] (feature `config`) |
 //! | try a new key on unmarked text | [`KeyScreen`] |
@@ -55,8 +56,8 @@ mod window;
 #[cfg(feature = "config")]
 pub use config::{SCHEME_NAMES, engine_config};
 pub use detect::{
-    Candidate, DetectOptions, Detection, Detector, HotNgram, KeyScreen, LengthReport, METHOD, Outcome,
-    Region, Sample, ScreenReport, ScreenSettings, Tested,
+    Candidate, DetectOptions, DetectStream, Detection, Detector, HotNgram, KeyScreen, LengthReport, METHOD,
+    Outcome, Region, Sample, ScreenReport, ScreenSettings, Tested,
 };
 pub use error::{Error, Result};
 pub use generate::{

@@ -306,3 +306,68 @@ fn screening_a_good_key_shows_nothing_unusual() {
     assert!(report.hot.is_empty());
     assert!(report.lengths[0].lowest_corrected > -3.0 && report.lengths[0].excess_log10_p > -3.0);
 }
+
+#[test]
+fn a_stream_gives_what_the_whole_sample_gives() {
+    let payload = Payload { issuer: 0x1234, tag: 5 };
+    let schemes = || {
+        vec![
+            vllm(1),
+            vllm(2),
+            Scheme::Vllm(VllmGumbel::dual(&key(3), 0.1, 4).unwrap()),
+            Scheme::Sglang(SglangGumbel::new(key(1), 4).unwrap()),
+            Scheme::TextSeal(TextSeal::new(key(1), 3).unwrap()),
+            Scheme::SynthId(SynthId::hashing(&layer_keys(1), 5).unwrap()),
+            Scheme::SynthId(SynthId::table(&layer_keys(1), 5, 1 << 12, 0).unwrap()),
+            Scheme::Kgw(Kgw::left_hash(987_654_321, 30_000, 0.25, 2.0, 1).unwrap()),
+            Scheme::Unigram(Unigram::new(99, 30_000, 0.5).unwrap()),
+            Scheme::Payload(PayloadMark::reader(&master(1), "t", 4).unwrap()),
+        ]
+    };
+    let detector = Detector::for_all(schemes(), DetectOptions::default()).unwrap();
+    let writer = Scheme::Payload(PayloadMark::writer(&master(1), "t", 4, payload).unwrap());
+    // repeats, a marked passage, a payload
+    let tokens =
+        [noise(1, 900, 40), noise(2, 3000, 30_000), marked(vllm(1), 700), marked(writer, 500)].concat();
+    for (tokens, prompt) in [(&tokens[..], None), (&tokens[3000..], Some(&tokens[..7])), (&tokens[..9], None)]
+    {
+        let want = detector.detect(&Sample { tokens, prompt }).unwrap();
+        for part in [1, 60, 1000, 100_000] {
+            let mut stream = detector.stream(prompt);
+            for tokens in tokens.chunks(part) {
+                stream.push(tokens).unwrap();
+            }
+            let got = stream.finish();
+            assert_eq!((got.log10_p, got.tokens), (want.log10_p, want.tokens));
+            for (got, want) in got.candidates.iter().zip(&want.candidates) {
+                assert_eq!(
+                    (got.repeats, got.without_context, got.limit_reached, got.crowded_out),
+                    (want.repeats, want.without_context, want.limit_reached, 0)
+                );
+                let (Some(got), Some(want)) = (got.outcome.tested(), want.outcome.tested()) else {
+                    assert!(got.outcome.tested().is_none() && want.outcome.tested().is_none());
+                    continue;
+                };
+                assert_eq!((got.scored, got.windows), (want.scored, want.windows));
+                assert_eq!(got.log10_p_window, want.log10_p_window);
+                assert!((got.log10_p_whole - want.log10_p_whole).abs() < 1e-9);
+                assert_eq!(got.payload, want.payload);
+                assert_eq!(got.regions.len(), want.regions.len());
+                for (got, want) in got.regions.iter().zip(&want.regions) {
+                    assert!(got.start.abs_diff(want.start) < 64 && got.end.abs_diff(want.end) < 64);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_names_ids_beyond_the_vocabulary_by_their_place() {
+    let mut options = DetectOptions::default();
+    options.vocabulary = Some(100);
+    let detector = Detector::new(vllm(1), options).unwrap();
+    let mut stream = detector.stream(None);
+    stream.push(&[5, 6, 7]).unwrap();
+    let refused = stream.push(&[8, 100, 9]);
+    assert!(matches!(refused, Err(Error::TokenBeyondVocabulary { position: 4, id: 100, vocabulary: 100 })));
+}

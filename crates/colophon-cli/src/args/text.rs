@@ -107,9 +107,16 @@ pub(crate) struct TokenArgs {
     /// Number of ids of the model; larger ids are refused.
     #[arg(long, value_name = "N")]
     pub(crate) vocabulary: Option<u32>,
-    /// Longest input in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 32 << 20)]
-    pub(crate) max_bytes: u64,
+    /// Longest input in bytes. Without it `detect` takes inputs of any length, those above 32 MiB in pieces.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_bytes: Option<u64>,
+}
+
+impl TokenArgs {
+    /// Longest input that is held in memory, in bytes.
+    pub(crate) fn held(&self) -> u64 {
+        self.max_bytes.unwrap_or(32 << 20)
+    }
 }
 
 /// Look for watermarks placed while the text was generated.

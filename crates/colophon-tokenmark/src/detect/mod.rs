@@ -6,14 +6,17 @@
 mod local;
 mod scores;
 mod screen;
+mod stream;
 
 pub use local::Region;
 pub use screen::{HotNgram, KeyScreen, LengthReport, ScreenReport, ScreenSettings};
+pub use stream::DetectStream;
 
 use crate::error::{Error, Result};
-use crate::payload::PayloadReading;
+use crate::null::Null;
+use crate::payload::{PayloadReading, Tally};
 use crate::scheme::Scheme;
-use crate::window::{HotList, Windows};
+use crate::window::{HotList, LeftOut, Windows};
 use scores::Prepared;
 use std::f64::consts::LOG10_2;
 
@@ -26,7 +29,7 @@ pub const METHOD: &str = "colophon-tokenmark/1";
 pub struct DetectOptions {
     /// Fewer scored tokens than this are not tested (25).
     pub min_scored: usize,
-    /// Longer samples are refused (16 Mi tokens).
+    /// Longer samples are refused (16 Mi tokens), except in a [`DetectStream`].
     pub max_tokens: usize,
     /// Also look at windows of the text, for marked passages in unmarked text (on).
     pub localise: bool,
@@ -100,6 +103,8 @@ pub struct Candidate {
     pub without_context: usize,
     /// Tokens left out by [`DetectOptions::ignore`].
     pub ignored: usize,
+    /// Tokens left out by a [`DetectStream`] because more contexts occurred than it remembers.
+    pub crowded_out: usize,
     /// The engine marks only so many contexts; tokens after that were left out.
     pub limit_reached: bool,
     /// The evidence.
@@ -184,19 +189,15 @@ impl Detector {
                 continue;
             }
             // contexts are laid out once for all keys that form them alike
-            let windows = Windows::new(prepared.rule(), sample.tokens, sample.prompt, &self.options.ignore);
+            let (windows, left_out) =
+                Windows::new(prepared.rule(), sample.tokens, sample.prompt, &self.options.ignore);
             for (slot, other) in candidates.iter_mut().zip(&self.candidates).skip(i) {
                 if slot.is_none() && other.rule() == prepared.rule() {
-                    *slot = Some(self.candidate(other, &windows, &mut scores));
+                    *slot = Some(self.candidate(other, &windows, left_out, &mut scores));
                 }
             }
         }
-        let candidates: Vec<Candidate> = candidates.into_iter().flatten().collect();
-        let tested = || candidates.iter().filter_map(|c| c.outcome.tested());
-        let count = tested().count();
-        let best = tested().map(|t| t.log10_p).fold(f64::INFINITY, f64::min);
-        let log10_p = (count > 0).then(|| (best + (count as f64).log10()).min(0.0));
-        Ok(Detection { candidates, log10_p, tokens: sample.tokens.len() })
+        Ok(Detection::new(candidates.into_iter().flatten().collect(), sample.tokens.len()))
     }
 
     /// The smallest vocabulary any scheme or the options name.
@@ -218,46 +219,77 @@ impl Detector {
         Ok(())
     }
 
-    fn candidate(&self, prepared: &Prepared, windows: &Windows, scores: &mut Vec<f64>) -> Candidate {
+    fn candidate(
+        &self,
+        prepared: &Prepared,
+        windows: &Windows,
+        left_out: LeftOut,
+        scores: &mut Vec<f64>,
+    ) -> Candidate {
         let scored = windows.positions.len();
         let outcome = if scored < self.options.min_scored {
             Outcome::TooShort { scored, needed: self.options.min_scored }
         } else {
             Outcome::Tested(self.test(prepared, windows, scores))
         };
-        let scheme = prepared.scheme();
-        Candidate {
-            scheme: scheme.id(),
-            key_id: prepared.key_id().to_owned(),
-            published_key: scheme.key_is_published(),
-            repeats: windows.repeats,
-            without_context: windows.without_context,
-            ignored: windows.ignored,
-            limit_reached: windows.limit_reached,
-            outcome,
-        }
+        Candidate::new(prepared, left_out, outcome)
     }
 
     fn test(&self, prepared: &Prepared, windows: &Windows, scores: &mut Vec<f64>) -> Tested {
         if let Scheme::Payload(mark) = prepared.scheme() {
-            return mark.test(windows);
+            let mut tally = Tally::default();
+            mark.tally(windows, &mut tally);
+            return tally.test();
         }
         prepared.score(windows, scores);
-        let (null, scored, score) = (prepared.null(), scores.len(), scores.iter().sum());
-        let whole = null.log10_tail(scored, score);
         let looked = if self.options.localise {
-            local::look(null, windows, scores, self.options.region_log10_p)
+            local::look(prepared.null(), windows, scores, self.options.region_log10_p)
         } else {
             local::Looked::default()
         };
-        let log10_p = looked.log10_p.map_or(whole, |window| (whole.min(window) + LOG10_2).min(0.0));
-        Tested {
+        Tested::new(prepared.null(), scores.len(), scores.iter().sum(), looked)
+    }
+}
+
+impl Detection {
+    /// The best of several tests, paid for.
+    fn new(candidates: Vec<Candidate>, tokens: usize) -> Self {
+        let tested = || candidates.iter().filter_map(|c| c.outcome.tested());
+        let count = tested().count();
+        let best = tested().map(|t| t.log10_p).fold(f64::INFINITY, f64::min);
+        let log10_p = (count > 0).then(|| (best + (count as f64).log10()).min(0.0));
+        Self { candidates, log10_p, tokens }
+    }
+}
+
+impl Candidate {
+    fn new(prepared: &Prepared, left_out: LeftOut, outcome: Outcome) -> Self {
+        let scheme = prepared.scheme();
+        Self {
+            scheme: scheme.id(),
+            key_id: prepared.key_id().to_owned(),
+            published_key: scheme.key_is_published(),
+            repeats: left_out.repeats,
+            without_context: left_out.without_context,
+            ignored: left_out.ignored,
+            crowded_out: left_out.crowded_out,
+            limit_reached: left_out.limit_reached,
+            outcome,
+        }
+    }
+}
+
+impl Tested {
+    /// The test of a sum of scores and of windows.
+    fn new(null: &Null, scored: usize, score: f64, looked: local::Looked) -> Self {
+        let whole = null.log10_tail(scored, score);
+        Self {
             scored,
             score,
             expected: scored as f64 * null.mean(),
             log10_p_whole: whole,
             log10_p_window: looked.log10_p,
-            log10_p,
+            log10_p: looked.log10_p.map_or(whole, |window| (whole.min(window) + LOG10_2).min(0.0)),
             windows: looked.windows,
             regions: looked.regions,
             payload: None,

@@ -130,12 +130,12 @@ impl KeyScreen {
         let (null, rule) = (self.prepared.null().clone(), self.prepared.rule());
         for (&length, found) in self.settings.lengths.iter().zip(&mut self.windows) {
             for part in tokens.chunks_exact(length.max(1)) {
-                let windows = Windows::new(rule, part, None, &none);
+                let (windows, _) = Windows::new(rule, part, None, &none);
                 self.prepared.score(&windows, &mut self.scores);
                 found.push(null.log10_tail(self.scores.len(), self.scores.iter().sum()));
             }
         }
-        let windows = Windows::new(rule, tokens, None, &none);
+        let (windows, _) = Windows::new(rule, tokens, None, &none);
         self.prepared.score(&windows, &mut self.scores);
         for (&position, score) in windows.positions.iter().zip(&self.scores) {
             let z = (score - null.mean()) / null.deviation();

@@ -18,6 +18,7 @@ use std::fmt;
 pub use read::PayloadReading;
 
 pub(crate) use code::{PLACES, SYMBOLS};
+pub(crate) use read::Tally;
 
 /// What a text carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -30,32 +30,57 @@ pub struct PayloadReading {
 }
 
 /// Sums of scores per place and symbol.
-struct Tally {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
     counts: [usize; PLACES],
     sums: [[f64; SYMBOLS]; PLACES],
 }
 
 impl PayloadMark {
-    /// Tests for any payload under this key and reads it.
-    pub(crate) fn test(&self, windows: &Windows) -> Tested {
-        let tally = self.tally(windows);
-        let word = tally.best();
-        let scored = windows.positions.len();
-        let score = tally.score(&word);
+    /// Adds the scores of the next part of a sample.
+    pub(crate) fn tally(&self, windows: &Windows, tally: &mut Tally) {
+        let (stream, positions) = (&windows.stream[..], &windows.positions[..]);
+        let places: Vec<usize> =
+            positions.iter().map(|&p| self.place(&stream[p as usize - self.width..p as usize])).collect();
+        for &place in &places {
+            tally.counts[place] += 1;
+        }
+        let mut scores = Vec::new();
+        for (symbol, key) in self.symbol_keys.iter().enumerate() {
+            scores.clear();
+            scores.resize(positions.len(), 0.0);
+            vllm_scores(key, self.width, stream, positions, 1.0, &mut scores);
+            for (&place, score) in places.iter().zip(&scores) {
+                tally.sums[place][symbol] += score;
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// Number of scored tokens.
+    pub(crate) fn scored(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
+    /// Tests for any payload and reads it.
+    pub(crate) fn test(&self) -> Tested {
+        let word = self.best();
+        let scored = self.scored();
+        let score = self.score(&word);
         // the best of 2^24 codewords, each with a Gamma distributed sum
         let log10_p = (NULL.log10_tail(scored, score) + LOG10_CODEWORDS).min(0.0);
-        let payload =
-            (log10_p <= MAX_LOG10_WRONG).then(|| tally.log10_wrong(&word)).and_then(|log10_wrong| {
-                let place = |j: usize| {
-                    let tail = NULL.log10_tail(tally.counts[j], tally.sums[j][usize::from(word[j])]);
-                    (tail + (SYMBOLS as f64).log10()).min(0.0)
-                };
-                (log10_wrong <= MAX_LOG10_WRONG).then(|| PayloadReading {
-                    payload: Payload::from_bits(code::decode(&word)),
-                    log10_wrong,
-                    places: (0..PLACES).map(place).collect(),
-                })
-            });
+        let payload = (log10_p <= MAX_LOG10_WRONG).then(|| self.log10_wrong(&word)).and_then(|log10_wrong| {
+            let place = |j: usize| {
+                let tail = NULL.log10_tail(self.counts[j], self.sums[j][usize::from(word[j])]);
+                (tail + (SYMBOLS as f64).log10()).min(0.0)
+            };
+            (log10_wrong <= MAX_LOG10_WRONG).then(|| PayloadReading {
+                payload: Payload::from_bits(code::decode(&word)),
+                log10_wrong,
+                places: (0..PLACES).map(place).collect(),
+            })
+        });
         Tested {
             scored,
             score,
@@ -69,28 +94,6 @@ impl PayloadMark {
         }
     }
 
-    fn tally(&self, windows: &Windows) -> Tally {
-        let (stream, positions) = (&windows.stream[..], &windows.positions[..]);
-        let places: Vec<usize> =
-            positions.iter().map(|&p| self.place(&stream[p as usize - self.width..p as usize])).collect();
-        let mut tally = Tally { counts: [0; PLACES], sums: [[0.0; SYMBOLS]; PLACES] };
-        for &place in &places {
-            tally.counts[place] += 1;
-        }
-        let mut scores = Vec::new();
-        for (symbol, key) in self.symbol_keys.iter().enumerate() {
-            scores.clear();
-            scores.resize(positions.len(), 0.0);
-            vllm_scores(key, self.width, stream, positions, 1.0, &mut scores);
-            for (&place, score) in places.iter().zip(&scores) {
-                tally.sums[place][symbol] += score;
-            }
-        }
-        tally
-    }
-}
-
-impl Tally {
     fn score(&self, word: &[u8; PLACES]) -> f64 {
         self.sums.iter().zip(word).map(|(sums, &symbol)| sums[usize::from(symbol)]).sum()
     }

@@ -4,6 +4,8 @@
 //! full-width punctuation of Chinese into ASCII and leaves a fifth of the 5-grams. So a short, fixed list of forms is
 //! tried, each paid for by a correction.
 
+use std::borrow::Cow;
+
 /// A form of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -26,26 +28,47 @@ pub enum Form {
     StraightQuotes,
 }
 
+impl Form {
+    /// All forms, in the order they are tried.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::AsGiven,
+        Self::Visible,
+        Self::Unwrapped,
+        Self::FullWidth,
+        Self::FullWidthStops,
+        Self::UnwrappedFullWidth,
+        Self::CurlyQuotes,
+        Self::StraightQuotes,
+    ];
+}
+
 /// The forms of `text`, each once, the given one first. At most eight, and as long as the text or shorter by count.
 pub fn forms(text: &str) -> Vec<(Form, String)> {
-    let visible = visible(text);
-    let unwrapped = unwrapped(&visible);
-    let candidates = [
-        (Form::Visible, visible.clone()),
-        (Form::Unwrapped, unwrapped.clone()),
-        (Form::FullWidth, full_width(&visible, false)),
-        (Form::FullWidthStops, full_width(&visible, true)),
-        (Form::UnwrappedFullWidth, full_width(&unwrapped, false)),
-        (Form::CurlyQuotes, curly(&visible)),
-        (Form::StraightQuotes, straight(&visible)),
-    ];
-    let mut forms = vec![(Form::AsGiven, text.to_owned())];
-    for (form, candidate) in candidates {
+    let mut forms: Vec<(Form, String)> = Vec::with_capacity(Form::ALL.len());
+    for form in Form::ALL {
+        let candidate = form_of(form, text);
         if forms.iter().all(|(_, known)| *known != candidate) {
-            forms.push((form, candidate));
+            forms.push((form, candidate.into_owned()));
         }
     }
     forms
+}
+
+/// One form of `text`.
+pub(crate) fn form_of(form: Form, text: &str) -> Cow<'_, str> {
+    if form == Form::AsGiven {
+        return Cow::Borrowed(text);
+    }
+    let visible = visible(text);
+    Cow::Owned(match form {
+        Form::AsGiven | Form::Visible => visible,
+        Form::Unwrapped => unwrapped(&visible),
+        Form::FullWidth => full_width(&visible, false),
+        Form::FullWidthStops => full_width(&visible, true),
+        Form::UnwrappedFullWidth => full_width(&unwrapped(&visible), false),
+        Form::CurlyQuotes => curly(&visible),
+        Form::StraightQuotes => straight(&visible),
+    })
 }
 
 /// Default-ignorable code points (Unicode Character Database, `DerivedCoreProperties`, Default_Ignorable_Code_Point).

@@ -2,8 +2,12 @@
 
 mod canonical;
 #[cfg(feature = "tokenizer")]
+mod stream;
+#[cfg(feature = "tokenizer")]
 mod tokenized;
 
 pub use canonical::{Form, forms};
+#[cfg(feature = "tokenizer")]
+pub use stream::Cuts;
 #[cfg(feature = "tokenizer")]
 pub use tokenized::{ModelTokenizer, TextDetection, TextDetector};

@@ -1,6 +1,7 @@
 //! Detection in text, through the tokenizer file of the model.
 
 use super::canonical::{Form, forms};
+use super::stream::Cuts;
 use crate::detect::{Detection, Detector, Sample};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -8,8 +9,15 @@ use std::fmt::Write;
 use std::io::Read;
 use tokenizers::Tokenizer;
 
-/// Texts are tokenised in pieces of about this many bytes, cut after line breaks.
-const PIECE: usize = 1 << 20;
+/// Texts are tokenised in pieces of about this many bytes, for which the tokenizer needs some 25 MB; in tests of shorter ones,
+/// to be quick.
+pub(super) const PIECE: usize = if cfg!(test) { 1 << 16 } else { 1 << 18 };
+/// A cut is looked for in this many last bytes of a piece.
+const REACH: usize = PIECE / 16;
+/// Bytes on either side of a cut whose tokens are compared.
+const BESIDE: usize = 256;
+/// Places of each kind that are tried.
+const TRIES: usize = 6;
 /// Longest accepted tokenizer file, in bytes.
 const MAX_FILE: usize = 256 << 20;
 
@@ -57,34 +65,117 @@ impl ModelTokenizer {
         })
     }
 
-    /// The ids of `text`, without special tokens.
+    /// The ids of `text`, without special tokens. Long texts are cut first, where that leaves the tokens alone if there is
+    /// such a place.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.encode_pieces(text)?.0)
+    }
+
+    #[cfg(test)]
+    pub(super) fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    pub(super) fn encode_pieces(&self, text: &str) -> Result<(Vec<u32>, Cuts)> {
         let mut ids = Vec::with_capacity(text.len() / 4);
+        let mut cuts = Cuts::default();
         let mut rest = text;
-        while !rest.is_empty() {
-            let (piece, after) = split_piece(rest);
-            let encoding = self
-                .tokenizer
-                .encode_fast(piece, false)
-                .map_err(|e| Error::Tokenizer { cause: e.to_string() })?;
-            ids.extend_from_slice(encoding.get_ids());
+        while rest.len() > PIECE {
+            let cut = self.cut(rest)?;
+            let (piece, after) = rest.split_at(cut.at);
+            ids.extend_from_slice(&self.ids(piece)?);
+            cuts.made += 1;
+            cuts.changing += usize::from(cut.changes);
             rest = after;
         }
-        Ok(ids)
+        ids.extend_from_slice(&self.ids(rest)?);
+        Ok((ids, cuts))
+    }
+
+    fn ids(&self, piece: &str) -> Result<Vec<u32>> {
+        if piece.is_empty() {
+            return Ok(Vec::new());
+        }
+        let encoding = self
+            .tokenizer
+            .encode_fast(piece, false)
+            .map_err(|e| Error::Tokenizer { cause: e.to_string() })?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Where to end the first piece of a `text` longer than [`PIECE`]: the last place in it next to which the tokens stay as
+    /// they are. Between paragraphs is better than between lines, for the sake of forms that join lines, and that is
+    /// better than between words.
+    pub(super) fn cut(&self, text: &str) -> Result<Cut> {
+        let end = floor_boundary(text, PIECE);
+        let from = floor_boundary(text, end.saturating_sub(REACH));
+        let mut first = None;
+        for kind in [Between::Paragraphs, Between::Lines, Between::Words] {
+            let mut tries = 0;
+            let mut before = end;
+            while tries < TRIES
+                && let Some(at) = kind.last_place(text, from, before)
+            {
+                if !self.changes(text, at)? {
+                    return Ok(Cut { at, changes: false });
+                }
+                first = first.or(Some(at));
+                (before, tries) = (at - 1, tries + 1);
+                before = floor_boundary(text, before);
+            }
+        }
+        let at = first.unwrap_or(end);
+        Ok(Cut { at, changes: self.changes(text, at)? })
+    }
+
+    /// Whether a cut changes the tokens next to it.
+    fn changes(&self, text: &str, at: usize) -> Result<bool> {
+        let from = floor_boundary(text, at.saturating_sub(BESIDE));
+        let until = floor_boundary(text, at.saturating_add(BESIDE));
+        let (left, right) = (&text[from..at], &text[at..until]);
+        let mut parts = self.ids(left)?;
+        parts.extend(self.ids(right)?);
+        Ok(parts != self.ids(&text[from..until])?)
     }
 }
 
-/// A first piece of at most about [`PIECE`] bytes that ends after line breaks if there are any, and the rest.
-fn split_piece(text: &str) -> (&str, &str) {
-    if text.len() <= PIECE {
-        return (text, "");
+/// A place to cut.
+pub(super) struct Cut {
+    pub(super) at: usize,
+    /// Whether tokens next to it change.
+    pub(super) changes: bool,
+}
+
+/// What a cut falls between.
+#[derive(Clone, Copy)]
+enum Between {
+    Paragraphs,
+    Lines,
+    Words,
+}
+
+impl Between {
+    /// The last such place of `text` behind `from` and up to `until`.
+    fn last_place(self, text: &str, from: usize, until: usize) -> Option<usize> {
+        let part = text.get(from..until)?;
+        let at = from
+            + match self {
+                Self::Paragraphs => part.rfind("\n\n")? + 2,
+                Self::Lines => part.rfind('\n')? + 1,
+                // tokenizers count the space to the word after it
+                Self::Words => part.rfind(' ')?,
+            };
+        (at > from).then_some(at)
     }
-    let mut end = PIECE;
-    while !text.is_char_boundary(end) {
-        end -= 1;
+}
+
+/// The last start of a character at or before `at`, at most the length.
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
     }
-    let cut = text[..end].rfind('\n').map_or(end, |at| at + 1);
-    text.split_at(cut)
+    at
 }
 
 /// A detector with the tokenizer of the model.
@@ -105,6 +196,19 @@ pub struct TextDetection {
     pub detection: Detection,
     /// `log10` of the p-value over all keys and forms; `None` if nothing could be tested.
     pub log10_p: Option<f64>,
+    /// How the text was cut to be made into tokens.
+    pub cuts: Cuts,
+}
+
+impl TextDetection {
+    /// The best form of `tried` ones, of which `tested` could be tested.
+    pub(super) fn new(best: Option<(Form, Detection, Cuts)>, tried: usize, tested: usize) -> Result<Self> {
+        let Some((form, detection, cuts)) = best else {
+            return Err(Error::Parameter { scheme: "text", name: "forms", allowed: "at least one" });
+        };
+        let log10_p = detection.log10_p.map(|p| (p + (tested.max(1) as f64).log10()).min(0.0));
+        Ok(Self { form, forms: tried, detection, log10_p, cuts })
+    }
 }
 
 impl TextDetector {
@@ -132,23 +236,27 @@ impl TextDetector {
         if text.len() > self.max_bytes {
             return Err(Error::TooLong { limit: self.max_bytes, unit: "bytes" });
         }
-        let mut best: Option<(Form, Detection)> = None;
+        let mut best: Option<(Form, Detection, Cuts)> = None;
         let (mut tried, mut tested) = (0, 0);
         for (form, text) in forms(text) {
-            let ids = self.tokenizer.encode(&text)?;
+            let (ids, cuts) = self.tokenizer.encode_pieces(&text)?;
             let detection = self.detector.detect(&Sample::new(&ids))?;
             tried += 1;
             tested += usize::from(detection.log10_p.is_some());
             let value = |d: &Detection| d.log10_p.unwrap_or(1.0);
-            if best.as_ref().is_none_or(|(_, known)| value(&detection) < value(known)) {
-                best = Some((form, detection));
+            if best.as_ref().is_none_or(|(_, known, _)| value(&detection) < value(known)) {
+                best = Some((form, detection, cuts));
             }
         }
-        let Some((form, detection)) = best else {
-            return Err(Error::Parameter { scheme: "text", name: "forms", allowed: "at least one" });
-        };
-        let log10_p = detection.log10_p.map(|p| (p + (tested.max(1) as f64).log10()).min(0.0));
-        Ok(TextDetection { form, forms: tried, detection, log10_p })
+        TextDetection::new(best, tried, tested)
+    }
+
+    pub(super) fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    pub(super) fn tokenizer(&self) -> &ModelTokenizer {
+        &self.tokenizer
     }
 
     /// Tests the UTF-8 text of a reader, which is read no further than the limit.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use colophon::exit::Exit;
 use colophon::{Error, ErrorKind};
-use colophon_tokenmark::text::{Form, TextDetector};
+use colophon_tokenmark::text::{Cuts, Form, TextDetector};
 use colophon_tokenmark::{Candidate, DetectOptions, Detection, Detector, HotList, METHOD, Outcome, Sample};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::ring::{self, Named};
 use super::{failure, tokens};
 use crate::advice::Failure;
-use crate::args::DetectArgs;
+use crate::args::{DetectArgs, TokenArgs};
+use crate::files::Input;
 use crate::output::{human, json};
 
 /// Longest line of `--jsonl`, in bytes.
@@ -29,16 +30,14 @@ pub(super) fn run(args: &DetectArgs) -> Result<Exit, Failure> {
     let digest = tokenizer.as_ref().map(|t| t.digest().to_owned());
     let engine = match tokenizer {
         Some(tokenizer) => Engine::Text(Box::new(
-            TextDetector::new(tokenizer, detector)
-                .map_err(failure)?
-                .with_max_bytes(usize::try_from(args.token.max_bytes).unwrap_or(usize::MAX)),
+            TextDetector::new(tokenizer, detector).map_err(failure)?.with_max_bytes(usize::MAX),
         )),
         None => Engine::Tokens(detector),
     };
     let inputs = if args.inputs.is_empty() { vec![PathBuf::from("-")] } else { args.inputs.clone() };
     let (mut exit, mut all) = (Exit::Ok, Vec::new());
     for path in &inputs {
-        let result = engine.detect(path, args.token.max_bytes);
+        let result = engine.detect(path, &args.token);
         exit = exit.and(match &result {
             Ok(found) => found.exit(args.threshold),
             Err(e) => e.exit,
@@ -96,27 +95,75 @@ enum Engine {
 struct Found {
     detection: Detection,
     log10_p: Option<f64>,
-    /// The form of the text that scored best, and how many were tried.
-    form: Option<(Form, usize)>,
+    /// The form of the text that scored best, how many were tried, and where the text was cut.
+    text: Option<(Form, usize, Cuts)>,
+    /// The input was too long to be held in memory.
+    in_pieces: bool,
 }
 
 impl Engine {
-    fn detect(&self, path: &Path, max: u64) -> Result<Found, Failure> {
+    fn detect(&self, path: &Path, args: &TokenArgs) -> Result<Found, Failure> {
         let failed = |e| failure(e).on(path);
+        let input = Input { path: path.to_owned(), relative: path.to_owned() };
+        // as much as is held in memory, and one byte more to see whether there is more
+        let (mut start, mut reader) = (Vec::new(), input.reader()?);
+        let held = args.held();
+        let read = reader.by_ref().take(held.saturating_add(1)).read_to_end(&mut start);
+        read.map_err(|e| Failure::from(e).on(path))?;
+        let whole = start.len() as u64 <= held;
+        if !whole && args.max_bytes.is_some() {
+            let error = Error::new(ErrorKind::Limit, format!("more than the limit of {held} bytes"));
+            return Err(Failure::from(error).on(path).hint("cut the text, or raise --max-bytes"));
+        }
         match self {
             Self::Text(detector) => {
-                let found = detector.detect(&tokens::text(path, max)?).map_err(failed)?;
+                let found = if whole {
+                    detector.detect(&tokens::utf8(start).map_err(|f| f.on(path))?)
+                } else {
+                    detector.detect_stream(Replay::new(start).chain(reader))
+                };
+                let found = found.map_err(failed)?;
                 Ok(Found {
                     log10_p: found.log10_p,
-                    form: Some((found.form, found.forms)),
+                    text: Some((found.form, found.forms, found.cuts)),
                     detection: found.detection,
+                    in_pieces: !whole,
                 })
             }
             Self::Tokens(detector) => {
-                let detection = detector.detect(&Sample::new(&tokens::ids(path, max)?)).map_err(failed)?;
-                Ok(Found { log10_p: detection.log10_p, form: None, detection })
+                let detection = if whole {
+                    let ids = tokens::parse_all(&start).map_err(|f| f.on(path))?;
+                    drop(start);
+                    detector.detect(&Sample::new(&ids)).map_err(failed)?
+                } else {
+                    let mut stream = detector.stream(None);
+                    tokens::each(path, Replay::new(start).chain(reader), |ids| {
+                        stream.push(ids).map_err(failed)
+                    })?;
+                    stream.finish()
+                };
+                Ok(Found { log10_p: detection.log10_p, text: None, detection, in_pieces: !whole })
             }
         }
+    }
+}
+
+/// Bytes that were read already, let go of once they have been read again.
+struct Replay(std::io::Cursor<Vec<u8>>);
+
+impl Replay {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self(std::io::Cursor::new(bytes))
+    }
+}
+
+impl Read for Replay {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        if count == 0 {
+            self.0 = std::io::Cursor::default();
+        }
+        Ok(count)
     }
 }
 
@@ -139,8 +186,11 @@ impl Found {
             "threshold": threshold,
             "too_short": self.log10_p.is_none(),
             "tokens": self.detection.tokens,
-            "form": self.form.map(|(form, _)| format!("{form:?}")),
-            "forms_tried": self.form.map(|(_, tried)| tried),
+            "form": self.text.map(|(form, _, _)| format!("{form:?}")),
+            "forms_tried": self.text.map(|(_, tried, _)| tried),
+            "read_in_pieces": self.in_pieces,
+            "cuts": self.text.map(|(_, _, cuts)| cuts.made),
+            "cuts_that_change_tokens": self.text.map(|(_, _, cuts)| cuts.changing),
             "tokenizer_sha256": tokenizer,
             "candidates": candidates,
         })
@@ -162,11 +212,19 @@ impl Found {
             ),
         };
         human::status(word, &name, &text);
-        if let Some((form, tried)) = self.form
+        if let Some((form, tried, _)) = self.text
             && form != Form::AsGiven
             && self.log10_p.is_some()
         {
             human::plain(&format!("      best of {tried} forms of the text: {form:?}"));
+        }
+        if let Some((_, _, cuts)) = self.text
+            && cuts.changing > 0
+        {
+            human::plain(&format!(
+                "      cut into pieces at {} places, at {} of which the tokens may be others than in one piece",
+                cuts.made, cuts.changing
+            ));
         }
         for (c, name) in self.detection.candidates.iter().zip(names) {
             human::plain(&format!("      {}", line(c, name)));
@@ -179,6 +237,9 @@ fn line(c: &Candidate, name: &str) -> String {
     match &c.outcome {
         Outcome::Tested(t) => {
             out += &format!("  log10 p {:.2}  {} scored, {} repeats", t.log10_p, t.scored, c.repeats);
+            if c.crowded_out > 0 {
+                out += &format!(", {} left out: more contexts than are remembered", c.crowded_out);
+            }
             if let Some(reading) = &t.payload {
                 out += &format!("  issuer {:04x} tag {:02x}", reading.payload.issuer, reading.payload.tag);
             }
@@ -216,6 +277,7 @@ fn candidate(c: &Candidate, name: &str) -> Value {
         "repeats": c.repeats,
         "without_context": c.without_context,
         "ignored": c.ignored,
+        "crowded_out": c.crowded_out,
         "limit_reached": c.limit_reached,
         "score": tested.map(|t| t.score),
         "expected": tested.map(|t| t.expected),

@@ -93,10 +93,8 @@ pub(super) fn keyscreen(args: &KeyscreenArgs) -> Result<Exit, Failure> {
     let mut texts = Vec::new();
     for path in &args.inputs {
         texts.push(match &tokenizer {
-            None => tokens::ids(path, args.token.max_bytes)?,
-            Some(t) => {
-                t.encode(&tokens::text(path, args.token.max_bytes)?).map_err(|e| failure(e).on(path))?
-            }
+            None => tokens::ids(path, args.token.held())?,
+            Some(t) => t.encode(&tokens::text(path, args.token.held())?).map_err(|e| failure(e).on(path))?,
         });
     }
     let (mut exit, mut reports, mut hot) = (Exit::Ok, Vec::new(), Vec::new());
