@@ -57,6 +57,17 @@ pub(crate) fn only_when_the_walk_saw_one(format: &str) -> bool {
     format == "tiff"
 }
 
+/// Formats whose store the library must not look for: 0.90.22 unpacks every compressed frame of an ID3 tag, whatever comes
+/// out (256 KiB of file took 255 MiB). Our own walk of the tag unpacks nothing.
+pub(crate) fn store_from_the_walk(format: &str) -> bool {
+    matches!(format, "mp3" | "adts" | "flac")
+}
+
+/// Why the library must not write into a file: it would unpack what nobody bounds.
+pub(crate) fn packed(layout: &Layout) -> Option<&str> {
+    layout.notes.iter().map(String::as_str).find(|n| n.starts_with("packed frames"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

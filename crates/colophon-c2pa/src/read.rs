@@ -88,6 +88,11 @@ fn embedded(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
         return Some(f);
     }
     let place = entry.map(|e| Place::at(e.place.clone(), e.range.clone(), e.normative));
+    if guard::store_from_the_walk(cx.format.info().id) {
+        let mut f = store(cx, &entry?.value, mime, "embedded", None);
+        f.place = place;
+        return Some(f);
+    }
     let read = caught(|| reader(cx.trust)?.with_stream(mime, SourceReader::new(cx.source)));
     // Formats whose walk does not list the store: the library fetches it, for the parts that are judged here.
     let fetched = match (entry, &read) {

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::definition::builder;
+use crate::guard;
 use crate::signer::Adapter;
 
 /// Raw JUMBF, without the framing of any container.
@@ -28,6 +29,13 @@ pub(crate) fn seal(cx: &SealCx<'_>) -> Result<Sealed> {
 
 /// The library embeds and hashes.
 fn native(cx: &SealCx<'_>, mime: &str) -> Result<Sealed> {
+    if guard::store_from_the_walk(cx.format.info().id)
+        && let Some(why) = guard::packed(&cx.format.inspect(cx.source, cx.limits)?)
+    {
+        return Err(
+            Error::new(ErrorKind::Unsupported, "a tag with packed frames takes no manifest").because(why)
+        );
+    }
     let mut builder = builder(cx, mime)?;
     let mut out = Cursor::new(Vec::with_capacity(usize::try_from(cx.source.len()).unwrap_or(0) + 8192));
     let store = builder

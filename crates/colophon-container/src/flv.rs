@@ -71,6 +71,9 @@ pub fn open(source: &dyn Source, limits: &Limits) -> Result<File> {
     if at < 13 {
         return Err(Error::malformed(FORMAT, "the header is shorter than it can be").at_offset(5));
     }
+    if at > source.len() {
+        return Err(Error::malformed(FORMAT, "the header is longer than the file").at_offset(5));
+    }
     let mut file = File { start: at, tags: Vec::new(), scripts: Vec::new(), notes: Vec::new() };
     while at < source.len() {
         let head = source.bytes_up_to(at, HEAD)?;

@@ -152,6 +152,11 @@ pub fn read(source: &dyn Source, at: u64, limits: &Limits) -> Result<Option<Tag>
         tag.frames.push(frame);
         pos = next;
     }
+    let packed = tag.frames.iter().filter(|f| f.body.is_none()).count();
+    if packed > 0 {
+        tag.notes
+            .push(format!("packed frames: {packed} of the tag are compressed or encrypted, and not read"));
+    }
     Ok(Some(tag))
 }
 
