@@ -4,6 +4,8 @@
 // Helpers of tests may fail like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod fixtures;
+
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -233,10 +235,12 @@ fn manifest(report: &Report) -> (State, &ManifestEvidence) {
 }
 
 /// The state, and whether these codes are in the lists (success, informational, failure) of the manifest.
-fn judged(bytes: &[u8], trust: Trust, state: State, codes: [&[&str]; 3]) -> ManifestEvidence {
-    let report = inspect(bytes, trust);
+fn judged(name: &str, bytes: &[u8], trust: Trust, state: State, codes: [&[&str]; 3]) -> ManifestEvidence {
+    let report = inspect(bytes, trust.clone());
     let (found, e) = manifest(&report);
     let s = &e.status;
+    let mime = if bytes.starts_with(b"RIFF") { "audio/wav" } else { "image/jpeg" };
+    fixtures::keep(name, mime, bytes, &trust, found, &s.failure);
     for (list, wanted) in [&s.success, &s.informational, &s.failure].into_iter().zip(codes) {
         for code in wanted {
             assert!(list.iter().any(|c| c == code), "{code} is not in {list:?}; {s:?}");
@@ -278,9 +282,21 @@ fn signatures_of_every_allowed_kind_are_valid_and_trusted_by_their_root() {
         let bytes = signed(&Foreign::new(&a, algorithm));
         let success: &[&str] =
             &["claimSignature.validated", "claimSignature.insideValidity", "assertion.dataHash.match"];
-        judged(&bytes, Trust::default(), State::Valid, [success, &[], &["signingCredential.untrusted"]]);
+        judged(
+            &format!("{algorithm:?} nobody believed"),
+            &bytes,
+            Trust::default(),
+            State::Valid,
+            [success, &[], &["signingCredential.untrusted"]],
+        );
         let trusted: &[&str] = &["signingCredential.trusted"];
-        judged(&bytes, trust(&a, false), State::Trusted, [trusted, &[], &[]]);
+        judged(
+            &format!("{algorithm:?} anchored"),
+            &bytes,
+            trust(&a, false),
+            State::Trusted,
+            [trusted, &[], &[]],
+        );
 
         // One bit of the signed claim: the name of the generator.
         let mut changed = bytes.clone();
@@ -298,12 +314,24 @@ fn a_time_stamp_keeps_a_signature_good_after_its_certificate_expired() {
     let later = Some(now() + 2 * DAYS * 86_400);
     let plain = signed(&Foreign::new(&a, SigningAlg::Es256));
     let expired: &[&str] = &["claimSignature.outsideValidity"];
-    judged(&plain, Trust { at: later, ..trust(&a, true) }, State::Invalid, [&[], &[], expired]);
+    judged(
+        "expired, no stamp",
+        &plain,
+        Trust { at: later, ..trust(&a, true) },
+        State::Invalid,
+        [&[], &[], expired],
+    );
 
     let signer = Foreign { stamp: Stamp::Right, ..Foreign::new(&a, SigningAlg::Es256) };
     let stamped = signed(&signer);
     let good: &[&str] = &["timeStamp.validated", "timeStamp.trusted", "claimSignature.insideValidity"];
-    let e = judged(&stamped, Trust { at: later, ..trust(&a, true) }, State::Trusted, [good, &[], &[]]);
+    let e = judged(
+        "expired, stamped while valid",
+        &stamped,
+        Trust { at: later, ..trust(&a, true) },
+        State::Trusted,
+        [good, &[], &[]],
+    );
     let judgement = e.judgement.unwrap();
     assert_eq!(judgement.at_source, "time-stamp");
     assert!(judgement.time_stamp_signer.is_some_and(|s| s.contains("acme tsa")));
@@ -317,8 +345,20 @@ fn the_stamp_counts_for_nothing(stamp: Stamp, stamps_believed: bool, code: &str)
     let stamped = signed(&Foreign { stamp, ..Foreign::new(&a, SigningAlg::Es256) });
     let trust = trust(&a, stamps_believed);
     let later = Trust { at: Some(now() + 2 * DAYS * 86_400), ..trust.clone() };
-    judged(&stamped, later, State::Invalid, [&[], &[code], &["claimSignature.outsideValidity"]]);
-    judged(&stamped, trust, State::Trusted, [&["signingCredential.trusted"], &[code], &[]]);
+    judged(
+        &format!("expired, {code}"),
+        &stamped,
+        later,
+        State::Invalid,
+        [&[], &[code], &["claimSignature.outsideValidity"]],
+    );
+    judged(
+        &format!("not expired, {code}"),
+        &stamped,
+        trust,
+        State::Trusted,
+        [&["signingCredential.trusted"], &[code], &[]],
+    );
 }
 
 #[test]
@@ -352,7 +392,13 @@ fn an_update_manifest_stands_on_the_binding_of_its_parent() {
     let mut update = builder(false, "");
     update.set_intent(BuilderIntent::Update);
     let twice = signed_over(update, &signer, "image/jpeg", &once);
-    let e = judged(&twice, trust(&a, false), State::Trusted, [&["assertion.dataHash.match"], &[], &[]]);
+    let e = judged(
+        "update manifest",
+        &twice,
+        trust(&a, false),
+        State::Trusted,
+        [&["assertion.dataHash.match"], &[], &[]],
+    );
     assert_eq!(e.ingredients.len(), 1);
 
     // The pixels belong to the parent's binding.
@@ -367,8 +413,8 @@ fn a_compressed_manifest_is_read_as_the_one_it_holds() {
     let (plain, packed) = (sign(false), sign(true));
     assert!(packed.windows(4).any(|w| w == b"brob"), "the library compresses");
     assert!(!plain.windows(4).any(|w| w == b"brob"));
-    for bytes in [plain, packed] {
-        judged(&bytes, trust(&a, false), State::Trusted, [&["signingCredential.trusted"], &[], &[]]);
+    for (name, bytes) in [("not compressed", plain), ("compressed", packed)] {
+        judged(name, &bytes, trust(&a, false), State::Trusted, [&["signingCredential.trusted"], &[], &[]]);
         a_changed_pixel_is_a_mismatch(bytes, &trust(&a, false));
     }
 }
@@ -380,11 +426,11 @@ fn a_watermark_that_is_said_to_lead_back_needs_a_soft_binding() {
     let bound = format!(r#"{CREATED},{{"action":"c2pa.watermarked.bound"}}"#);
     let bytes = signed_over(builder(false, &bound), &signer, "audio/wav", &wav());
     let missing: &[&str] = &["assertion.action.softBindingMissing"];
-    judged(&bytes, trust(&a, false), State::Invalid, [&[], &[], missing]);
+    judged("watermark bound, no soft binding", &bytes, trust(&a, false), State::Invalid, [&[], &[], missing]);
     // A watermark that leads nowhere needs none.
     let unbound = format!(r#"{CREATED},{{"action":"c2pa.watermarked.unbound"}}"#);
     let bytes = signed_over(builder(false, &unbound), &signer, "audio/wav", &wav());
-    judged(&bytes, trust(&a, false), State::Trusted, [&[], &[], &[]]);
+    judged("watermark unbound", &bytes, trust(&a, false), State::Trusted, [&[], &[], &[]]);
 }
 
 /// What OpenSSL's responder says about certificate 7, given the line of its register.
@@ -408,14 +454,20 @@ fn stapled_answers_about_revocation_are_taken_at_their_word() {
     let unknown = answer(&a, "V\t301231235959Z\t\t0A\tunknown\t/O=acme/CN=acme other\n", &leaf);
     let file = |ocsp: Vec<u8>| signed(&Foreign { ocsp: Some(ocsp), ..Foreign::new(&a, SigningAlg::Es256) });
     let codes: &[&str] = &["signingCredential.ocsp.notRevoked"];
-    judged(&file(good.clone()), trust(&a, false), State::Trusted, [codes, &[], &[]]);
+    judged("OCSP good", &file(good.clone()), trust(&a, false), State::Trusted, [codes, &[], &[]]);
     let codes: &[&str] = &["signingCredential.ocsp.revoked"];
-    judged(&file(revoked), trust(&a, false), State::Invalid, [&[], &[], codes]);
+    judged("OCSP revoked", &file(revoked), trust(&a, false), State::Invalid, [&[], &[], codes]);
     let codes: &[&str] = &["signingCredential.ocsp.unknown"];
-    judged(&file(unknown), trust(&a, false), State::Trusted, [&[], codes, &[]]);
+    judged("OCSP unknown", &file(unknown), trust(&a, false), State::Trusted, [&[], codes, &[]]);
     // An answer that is out of date says nothing.
     let later = Some(now() + 20 * 86_400);
-    judged(&file(good), Trust { at: later, ..trust(&a, false) }, State::Trusted, [&[], codes, &[]]);
+    judged(
+        "OCSP out of date",
+        &file(good),
+        Trust { at: later, ..trust(&a, false) },
+        State::Trusted,
+        [&[], codes, &[]],
+    );
 }
 
 /// The codes of the first manifest of a crJSON document: success, informational, failure.

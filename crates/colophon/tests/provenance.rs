@@ -4,6 +4,7 @@
 // Helpers of tests may fail like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod fixtures;
 mod pki;
 
 use colophon::{
@@ -163,19 +164,10 @@ fn c2pa_states_and_codes_by_fixture() {
         ),
     ];
     let mut wrong = Vec::new();
-    let dump = std::env::var_os("COLOPHON_FIXTURES").map(std::path::PathBuf::from);
     for (name, bytes, trust, want) in cases {
-        if let Some(dir) = &dump {
-            // For a look with other tools: docs/differential.md.
-            let file = name.replace([' ', ','], "-");
-            std::fs::write(dir.join(format!("{file}.wav")), bytes).unwrap();
-            std::fs::write(dir.join("root.pem"), &pki.root_pem).unwrap();
-            std::fs::write(dir.join(format!("{file}.at")), trust.at.unwrap().to_string()).unwrap();
-            std::fs::write(dir.join(format!("{file}.want")), format!("{} {}", want.state, want.code))
-                .unwrap();
-        }
-        let report = inspect(bytes, trust);
+        let report = inspect(bytes, trust.clone());
         let (state, e) = manifest(&report);
+        fixtures::keep(name, "audio/wav", bytes, &trust, state, &e.status.failure);
         let coded = want.code.is_empty() || e.status.failure.iter().any(|c| c == want.code);
         let axes = (e.axes.content, e.axes.valid, e.axes.trusted);
         if state != want.state || !coded || axes != (want.content, want.valid, want.trusted) {

@@ -183,12 +183,12 @@ fn subtitles() -> Vec<Bomb> {
             format!("1\n00:00:01,000 --> 00:00:02,000\n{}\n", "a ".repeat(4 << 20)),
         ),
         bomb("a.vtt: 100 001 cues", Report, format!("WEBVTT\n\n{}", web.repeat(100_001))),
-        bomb("a.vtt: 50 000 labels", Report, format!("WEBVTT\n\n{}", "NOTE AIGC\n{}\n\n".repeat(50_000))),
+        bomb("a.vtt: 50 000 labels", Report, format!("WEBVTT\n\n{}", "NOTE AIGC {}\n\n".repeat(50_000))),
         bomb("a.vtt: a note that never ends", Report, format!("WEBVTT\n\nNOTE {}", "a\n".repeat(1 << 20))),
         bomb(
             "a.vtt: 10 000 levels of JSON in the label",
             Report,
-            format!("WEBVTT\n\nNOTE AIGC\n{}\n\n{web}", "[".repeat(10_000)),
+            format!("WEBVTT\n\nNOTE AIGC {}\n\n{web}", "[".repeat(10_000)),
         ),
     ]
 }
