@@ -45,32 +45,92 @@ struct Window {
     bound: f64,
 }
 
-/// Tries every window; regions are those with a corrected `log10 p` of at most `limit`.
-pub(super) fn look(null: &Null, windows: &Windows, scores: &[f64], limit: f64) -> Looked {
+/// How many scored tokens stand before each multiple of [`BLOCK`] tokens: the same for all keys that form contexts alike.
+pub(super) fn block_starts(windows: &Windows) -> Vec<u32> {
+    let (tokens, positions) = (windows.stream.len() - windows.offset, &windows.positions);
+    let mut next = 0;
+    (0..=tokens.div_ceil(BLOCK))
+        .map(|block| {
+            let end = (windows.offset + block * BLOCK) as u32;
+            // a few steps from the last one
+            while positions.get(next).is_some_and(|&position| position < end) {
+                next += 1;
+            }
+            next as u32
+        })
+        .collect()
+}
+
+/// The sum of all scores before each entry of `starts`, added up block by block.
+pub(super) fn block_sums(starts: &[u32], scores: &[f64]) -> Vec<f64> {
+    let mut sum = 0.0;
+    let mut sums = Vec::with_capacity(starts.len());
+    sums.push(sum);
+    for pair in starts.windows(2) {
+        // blocks by themselves, so that additions need not wait for each other
+        let block = scores.get(pair[0] as usize..pair[1] as usize).unwrap_or_default();
+        sum += block.iter().fold(0.0, |sum, score| sum + score);
+        sums.push(sum);
+    }
+    sums
+}
+
+/// Tries every window; regions are those with a corrected `log10 p` of at most `limit`. `starts` and `sums` are those of
+/// [`block_starts`] and [`block_sums`].
+pub(super) fn look(
+    null: &Null,
+    windows: &Windows,
+    starts: &[u32],
+    sums: &[f64],
+    scores: &[f64],
+    limit: f64,
+) -> Looked {
     let tokens = windows.stream.len() - windows.offset;
-    let places: Vec<usize> = windows.positions.iter().map(|&p| p as usize - windows.offset).collect();
-    let prefix = BlockSums::new(tokens, &places, scores);
-    let (mean, deviation) = (null.mean(), null.deviation());
+    let high = High::new(null);
     let mut count = 0usize;
     let mut hopeful = Vec::new();
     let mut length = SHORTEST;
     while length < tokens {
-        let mut start = 0;
-        while start + length <= tokens {
+        let blocks = length / BLOCK;
+        let ends = starts.iter().zip(sums).skip(blocks).take(tokens / BLOCK + 1 - blocks);
+        let pairs = starts.iter().zip(sums).zip(ends).step_by(blocks / 2);
+        for (i, ((first, before), (end, until))) in pairs.enumerate() {
             count += 1;
-            let (scored, sum) = prefix.between(start, start + length);
-            let n = scored as f64;
-            if sum - n * mean > MIN_Z * deviation * n.sqrt() {
+            let (scored, sum) = ((end - first) as usize, until - before);
+            if high.is(scored, sum) {
+                let start = i * length / 2;
                 let bound = null.ln_bound(scored, sum);
                 hopeful.push(Window { start, end: start + length, scored, sum, bound });
             }
-            start += length / 2;
         }
         length *= 2;
     }
     judge(null, count, hopeful, tokens, limit, |window, level, floor, ceiling| {
+        let place = |position: &u32| *position as usize - windows.offset;
+        let places: Vec<usize> = windows.positions.iter().map(place).collect();
         trim(window, level, floor, ceiling, &places, scores)
     })
+}
+
+/// Which windows are worth a closer look.
+#[derive(Clone, Copy)]
+struct High {
+    mean: f64,
+    variance: f64,
+}
+
+impl High {
+    fn new(null: &Null) -> Self {
+        Self { mean: null.mean(), variance: null.deviation().powi(2) }
+    }
+
+    /// Whether a sum is more than [`MIN_Z`] standard deviations above its mean.
+    #[inline]
+    fn is(self, scored: usize, sum: f64) -> bool {
+        let n = scored as f64;
+        let above = sum - n * self.mean;
+        above > 0.0 && above * above > MIN_Z * MIN_Z * self.variance * n
+    }
 }
 
 /// What the windows with high scores are worth among `count`; `trim` finds the edges of a region.
@@ -167,8 +227,10 @@ fn trim(
 pub(super) struct Running {
     /// Tokens so far.
     tokens: usize,
-    /// Scored tokens so far and the sum of their scores.
+    /// Scored tokens before this block and the sum of their scores.
     total: (usize, f64),
+    /// The same of this block.
+    block: (usize, f64),
     /// Per window length, from the shortest on: windows so far, and `total` at the last two multiples of half the length.
     levels: Vec<(usize, [(usize, f64); 2])>,
     hopeful: Vec<Window>,
@@ -184,6 +246,7 @@ impl Running {
         Self {
             tokens: 0,
             total: (0, 0.0),
+            block: (0, 0.0),
             levels: Vec::new(),
             hopeful: Vec::new(),
             cells: Cells { most: cells.max(2), grain: BLOCK, sums: Vec::new() },
@@ -192,7 +255,7 @@ impl Running {
 
     /// Number of scored tokens and the sum of their scores.
     pub(super) fn total(&self) -> (usize, f64) {
-        self.total
+        (self.total.0 + self.block.0, self.total.1 + self.block.1)
     }
 
     /// Adds the next part, in which the token of `scores[i]` is at `windows.positions[i]`.
@@ -204,15 +267,17 @@ impl Running {
         while from < tokens {
             // to the end of the block or of the part
             let until = (from + BLOCK - self.tokens % BLOCK).min(tokens);
-            let before = self.total;
+            let before = self.block;
             while let Some((_, score)) = scored.next_if(|(place, _)| *place < until) {
-                self.total.0 += 1;
-                self.total.1 += score;
+                self.block.0 += 1;
+                self.block.1 += score;
             }
-            self.cells.add(self.tokens, self.total.0 - before.0, self.total.1 - before.1);
+            self.cells.add(self.tokens, self.block.0 - before.0, self.block.1 - before.1);
             self.tokens += until - from;
             from = until;
             if self.tokens.is_multiple_of(BLOCK) {
+                self.total = self.total();
+                self.block = (0, 0.0);
                 self.boundary(null);
             }
         }
@@ -220,7 +285,7 @@ impl Running {
 
     /// Looks at the windows that end here.
     fn boundary(&mut self, null: &Null) {
-        let (mean, deviation) = (null.mean(), null.deviation());
+        let high = High::new(null);
         let mut half = BLOCK;
         let mut level = 0;
         while self.tokens.is_multiple_of(half) {
@@ -232,8 +297,7 @@ impl Running {
             if self.tokens >= 2 * half {
                 *count += 1;
                 let (scored, sum) = (self.total.0 - last[0].0, self.total.1 - last[0].1);
-                let n = scored as f64;
-                if sum - n * mean > MIN_Z * deviation * n.sqrt() {
+                if high.is(scored, sum) {
                     let bound = null.ln_bound(scored, sum);
                     let start = self.tokens - 2 * half;
                     self.hopeful.push(Window { start, end: self.tokens, scored, sum, bound });
@@ -347,39 +411,17 @@ impl Cells {
     }
 }
 
-/// Counts and sums of scores before each multiple of [`BLOCK`].
-struct BlockSums {
-    counts: Vec<usize>,
-    sums: Vec<f64>,
-}
-
-impl BlockSums {
-    fn new(tokens: usize, places: &[usize], scores: &[f64]) -> Self {
-        let blocks = tokens.div_ceil(BLOCK);
-        let (mut counts, mut sums) = (Vec::with_capacity(blocks + 1), Vec::with_capacity(blocks + 1));
-        let (mut next, mut sum) = (0, 0.0);
-        for block in 0..=blocks {
-            while places.get(next).is_some_and(|&place| place < block * BLOCK) {
-                sum += scores[next];
-                next += 1;
-            }
-            counts.push(next);
-            sums.push(sum);
-        }
-        Self { counts, sums }
-    }
-
-    fn between(&self, start: usize, end: usize) -> (usize, f64) {
-        let (a, b) = (start / BLOCK, end / BLOCK);
-        (self.counts[b] - self.counts[a], self.sums[b] - self.sums[a])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::prf::philox::philox;
     use crate::window::{Before, HotList, Once, Rule};
+
+    /// [`super::look`] from nothing but scores.
+    fn look(null: &Null, windows: &Windows, scores: &[f64], limit: f64) -> Looked {
+        let starts = block_starts(windows);
+        super::look(null, windows, &starts, &block_sums(&starts, scores), scores, limit)
+    }
 
     fn uniform(i: u32) -> f64 {
         (f64::from(philox([i, 0, 0, 0], [77, 1])[0]) + 0.5) / 4_294_967_296.0

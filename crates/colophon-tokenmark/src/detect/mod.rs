@@ -191,9 +191,11 @@ impl Detector {
             // contexts are laid out once for all keys that form them alike
             let (windows, left_out) =
                 Windows::new(prepared.rule(), sample.tokens, sample.prompt, &self.options.ignore);
+            let starts = local::block_starts(&windows);
             for (slot, other) in candidates.iter_mut().zip(&self.candidates).skip(i) {
                 if slot.is_none() && other.rule() == prepared.rule() {
-                    *slot = Some(self.candidate(other, &windows, left_out, &mut scores));
+                    let outcome = self.outcome(other, &windows, &starts, &mut scores);
+                    *slot = Some(Candidate::new(other, left_out, outcome));
                 }
             }
         }
@@ -219,35 +221,30 @@ impl Detector {
         Ok(())
     }
 
-    fn candidate(
+    fn outcome(
         &self,
         prepared: &Prepared,
         windows: &Windows,
-        left_out: LeftOut,
+        starts: &[u32],
         scores: &mut Vec<f64>,
-    ) -> Candidate {
+    ) -> Outcome {
         let scored = windows.positions.len();
-        let outcome = if scored < self.options.min_scored {
-            Outcome::TooShort { scored, needed: self.options.min_scored }
-        } else {
-            Outcome::Tested(self.test(prepared, windows, scores))
-        };
-        Candidate::new(prepared, left_out, outcome)
-    }
-
-    fn test(&self, prepared: &Prepared, windows: &Windows, scores: &mut Vec<f64>) -> Tested {
+        if scored < self.options.min_scored {
+            return Outcome::TooShort { scored, needed: self.options.min_scored };
+        }
         if let Scheme::Payload(mark) = prepared.scheme() {
             let mut tally = Tally::default();
             mark.tally(windows, &mut tally);
-            return tally.test();
+            return Outcome::Tested(tally.test());
         }
         prepared.score(windows, scores);
+        let (null, sums) = (prepared.null(), local::block_sums(starts, scores));
         let looked = if self.options.localise {
-            local::look(prepared.null(), windows, scores, self.options.region_log10_p)
+            local::look(null, windows, starts, &sums, scores, self.options.region_log10_p)
         } else {
             local::Looked::default()
         };
-        Tested::new(prepared.null(), scores.len(), scores.iter().sum(), looked)
+        Outcome::Tested(Tested::new(null, scored, sums.last().copied().unwrap_or_default(), looked))
     }
 }
 

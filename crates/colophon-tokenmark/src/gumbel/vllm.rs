@@ -4,7 +4,7 @@ use super::pick::{CHUNK, Levels};
 use crate::error::{Error, Result};
 use crate::float::ln_f64;
 use crate::key::Key64;
-use crate::prf::philox::{philox, philox_lanes};
+use crate::prf::philox::{philox, philox_lanes, philox_spread};
 use sha2::{Digest, Sha256};
 
 /// First state word, `WMCX`.
@@ -190,8 +190,10 @@ impl Levels for VllmContext {
 
     #[inline(always)]
     fn uniform(level: u32) -> f64 {
-        // the engine's rounding: a double quotient stored as a float
-        f64::from((f64::from(level + 1) / 16_777_217.0) as f32)
+        // the engine's rounding, that of a double quotient `(level + 1) / (2^24 + 1)` to a float: the float below
+        // `(level + 1) / 2^24`
+        let next = (level + 1) as i32 as f32 * (1.0 / 16_777_216.0);
+        f64::from(f32::from_bits(next.to_bits() - 1))
     }
 }
 
@@ -229,34 +231,59 @@ fn scores_inlined(
     weight: f64,
     out: &mut [f64],
 ) {
-    const LANES: usize = 8;
-    let [k0, k1] = key.words();
+    const LANES: usize = 16;
+    let [k0, k1] = key.words().map(u64::from);
     for (positions, out) in positions.chunks(LANES).zip(out.chunks_mut(LANES)) {
+        let first = positions[0] as usize;
+        let row = positions.len() == LANES && positions[LANES - 1] as usize == first + LANES - 1;
         // the last block's empty lanes repeat its first position
-        let mut at = [positions[0] as usize; LANES];
+        let mut at = [first; LANES];
         for (slot, &position) in at.iter_mut().zip(positions) {
             *slot = position as usize;
         }
-        let mut state = [[STATE; LANES], [width as u32; LANES], [0; LANES], [0; LANES]];
-        for offset in (0..width).step_by(4) {
-            for (i, words) in state.iter_mut().enumerate() {
+        // the words `back` tokens before each position
+        let words = |back: usize| -> [u64; LANES] {
+            let mut words = [0; LANES];
+            if row {
+                // neighbours, as most are
+                for (word, &token) in words.iter_mut().zip(&stream[first - back..][..LANES]) {
+                    *word = u64::from(token);
+                }
+            } else {
                 for (word, &position) in words.iter_mut().zip(&at) {
-                    *word ^= if offset + i < width {
-                        stream[position - width + offset + i]
-                    } else {
-                        FILLER - i as u32
-                    };
+                    *word = u64::from(stream[position - back]);
                 }
             }
-            state = philox_lanes(state, [[k0 ^ offset as u32; LANES], [k1; LANES]]);
+            words
+        };
+        let mut state = [[u64::from(STATE); LANES], [width as u64; LANES], [0; LANES], [0; LANES]];
+        for offset in (0..width).step_by(4) {
+            for (i, state) in state.iter_mut().enumerate() {
+                if offset + i < width {
+                    for (state, word) in state.iter_mut().zip(words(width - offset - i)) {
+                        *state ^= word;
+                    }
+                } else {
+                    for state in state.iter_mut() {
+                        *state ^= u64::from(FILLER - i as u32);
+                    }
+                }
+            }
+            state = philox_spread(state, [[k0 ^ offset as u64; LANES], [k1; LANES]]);
         }
         let [s0, s1, s2, s3] = state;
-        let tokens: [u32; LANES] = std::array::from_fn(|lane| stream[at[lane]]);
-        let words =
-            philox_lanes([tokens.map(|t| t >> 2), s0, s1, s2], [s3.map(|s| k0 ^ s), [k1 ^ TOKEN; LANES]]);
+        let tokens = words(0);
+        let drawn = philox_spread(
+            [tokens.map(|t| t >> 2), s0, s1, s2],
+            [s3.map(|s| k0 ^ s), [k1 ^ u64::from(TOKEN); LANES]],
+        );
         let mut scores = [0.0; LANES];
         for lane in 0..LANES {
-            let word = select(tokens[lane], [words[0][lane], words[1][lane], words[2][lane], words[3][lane]]);
+            let token = tokens[lane] as u32;
+            let word = select(
+                token,
+                [drawn[0][lane], drawn[1][lane], drawn[2][lane], drawn[3][lane]].map(|w| w as u32),
+            );
             scores[lane] = -weight * ln_f64(1.0 - VllmContext::uniform(word >> 8));
         }
         for (out, score) in out.iter_mut().zip(scores) {
@@ -270,13 +297,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_uniform_number_is_the_rounded_quotient() {
+        for level in 0..1u32 << 24 {
+            let quotient = f64::from((f64::from(level + 1) / 16_777_217.0) as f32);
+            assert_eq!(VllmContext::uniform(level), quotient, "{level}");
+        }
+    }
+
+    #[test]
     fn scores_agree_with_single_draws() {
         let key = Key64::new(0x1234_5678_9ABC_DEF1);
         for width in [1, 3, 4, 5, 8] {
             let scheme = VllmGumbel::new(key.clone(), width).unwrap();
             let stream: Vec<u32> = (0..40u32).map(|i| i * i * 7919 % 130_000).collect();
-            // a last block of one position
-            let positions: Vec<u32> = (40 - 25..40).collect();
+            // neighbours, gaps, and a last block that is not full
+            let positions: Vec<u32> = (8..25).chain((26..40).step_by(2)).collect();
             let mut out = vec![0.0; positions.len()];
             vllm_scores(&key, width, &stream, &positions, 1.0, &mut out);
             for (&p, got) in positions.iter().zip(out) {
