@@ -66,10 +66,11 @@ pub enum Change {
 
 /// Walks the chunks of a form.
 ///
-/// A `data` chunk of unknown length, as programs write it into a pipe, reaches to the end of the file.
+/// A `data` chunk of WAVE whose length is unknown, as programs write it into a pipe, or more than there is, reaches to the end
+/// of the file; the notes say so.
 ///
 /// # Errors
-/// `Malformed` when it is no RIFF file, or a chunk announces more than there is; `Limit` for too many chunks.
+/// `Malformed` when it is no RIFF file, or another chunk announces more than there is; `Limit` for too many chunks.
 pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Riff> {
     let len = source.len();
     let head = source.bytes_up_to(0, 12)?;
@@ -92,8 +93,9 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Riff> {
         }
     }
     let mut end = size.saturating_add(HEADER);
-    if end > len {
-        let open = announced == UNKNOWN && kind == Kind::Riff;
+    let unwritten = size == 0 && len > 12;
+    if end > len || unwritten {
+        let open = unwritten || (announced == UNKNOWN && kind == Kind::Riff);
         notes.push(if open {
             "the length of the form is left open; it reaches to the end of the file".to_owned()
         } else {
@@ -105,7 +107,11 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Riff> {
     let mut chunks = Vec::new();
     let mut open = false;
     let mut at = 12_u64;
-    while at < end.max(12) {
+    while at < end.max(12) || (form == *b"WAVE" && data_follows(source, at, &chunks)?) {
+        if at >= end {
+            // The length of the form was written before there were samples.
+            end = len;
+        }
         if chunks.len() >= limits.parts {
             return Err(Error::limit(format!("more than {} chunks", limits.parts))
                 .in_format(FORMAT)
@@ -127,14 +133,24 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Riff> {
         let start = at.saturating_add(HEADER);
         let size32 = u32::from_le_bytes(*size);
         let mut size = u64::from(size32);
-        if &id == b"data" && size32 == UNKNOWN {
-            size = data_size.unwrap_or_else(|| {
+        if &id == b"data" && form == *b"WAVE" {
+            if let (UNKNOWN, Some(long)) = (size32, data_size) {
+                size = long;
+            }
+            let there = len.saturating_sub(start);
+            // Programs that write into a pipe put all bits, a large number or 0 there; a file may also be cut off.
+            let unwritten = size == 0 && there > 0 && (announced == 0 || announced == UNKNOWN);
+            if size > there || unwritten {
                 open = true;
-                notes.push(
-                    "the length of the data chunk is left open; it reaches to the end of the file".into(),
-                );
-                len.saturating_sub(start)
-            });
+                notes.push(if size32 == UNKNOWN || unwritten {
+                    "the length of the data chunk is left open; it reaches to the end of the file".to_owned()
+                } else {
+                    format!(
+                        "the data chunk announces {size} bytes, {there} are there: cut off, or never finished"
+                    )
+                });
+                size = there;
+            }
         }
         let stop = start.checked_add(size).filter(|stop| *stop <= len).ok_or_else(|| {
             Error::malformed(
@@ -157,6 +173,12 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Riff> {
         notes.push(format!("{} bytes after the end of the form", len.saturating_sub(end)));
     }
     Ok(Riff { form, kind, chunks, end, notes, announced, open })
+}
+
+/// Whether a `data` chunk begins at `at`, behind a format and where no other came before.
+fn data_follows(source: &dyn Source, at: u64, before: &[Chunk]) -> Result<bool> {
+    let has = |id: &Id| before.iter().any(|c| c.id == *id);
+    Ok(has(b"fmt ") && !has(b"data") && source.bytes_up_to(at, 4)?.starts_with(b"data"))
 }
 
 /// An id as text.
@@ -477,6 +499,31 @@ mod tests {
     }
 
     #[test]
+    fn samples_that_are_cut_off_or_were_never_counted_are_read_to_the_end_and_repaired() {
+        // Lengths of the form and of the samples as recorders and servers leave them behind.
+        for (whole, samples, said) in [
+            (0_u32, 0_u32, "left open"),
+            (0xffff_ffff, 0, "left open"),
+            (0x14, 0xffff_fff0, "announces 4294967280 bytes, 6 are there"),
+            (0x7fff_ffff, 0x7fff_ffdb, "announces 2147483611 bytes, 6 are there"),
+            (42, 700, "announces 700 bytes, 6 are there"),
+        ] {
+            let mut file = form(&[(b"fmt ", &[1; 16]), (b"data", &[7; 6])]);
+            file[4..8].copy_from_slice(&whole.to_le_bytes());
+            file[40..44].copy_from_slice(&samples.to_le_bytes());
+            let riff = walk(&file, &Limits::default()).unwrap();
+            assert_eq!(riff.chunks[1].data, 44..50);
+            assert!(riff.notes.iter().any(|n| n.contains(said)), "{:?}", riff.notes);
+            let out = edited(&file, &[Change::Set(*b"AIGC", b"{}".to_vec())]);
+            assert_eq!(ids(&out), ["fmt ", "data", "AIGC"]);
+            assert_eq!(walk(&out, &Limits::default()).unwrap().notes, Vec::<String>::new());
+        }
+        // A length of 0 in a form that is finished is what it says.
+        let file = form(&[(b"fmt ", &[1; 16]), (b"data", &[]), (b"LIST", b"INFO")]);
+        assert_eq!(ids(&file), ["fmt ", "data", "LIST"]);
+    }
+
+    #[test]
     fn rf64_lengths_live_in_ds64() {
         let mut ds64 = [0; 28];
         let data = [7u8; 10];
@@ -497,10 +544,10 @@ mod tests {
     #[test]
     fn lies_are_named() {
         let limits = Limits::default();
-        let mut file = form(&[(b"fmt ", &[1; 16]), (b"data", &[7; 6])]);
+        let mut file = form(&[(b"fmt ", &[1; 16]), (b"LIST", &[7; 6])]);
         file[40..44].copy_from_slice(&700u32.to_le_bytes());
         let e = walk(&file, &limits).unwrap_err().to_string();
-        assert_eq!(e, "riff: data at byte 36: the chunk announces 700 bytes, 6 are there");
+        assert_eq!(e, "riff: LIST at byte 36: the chunk announces 700 bytes, 6 are there");
         let e = walk(&b"RIFF".as_slice(), &limits).unwrap_err().to_string();
         assert!(e.contains("ends inside its header"), "{e}");
         let few = Limits { parts: 1, ..Limits::default() };
