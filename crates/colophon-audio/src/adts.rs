@@ -68,6 +68,10 @@ impl Format for Adts {
         self.score(tag::head_behind(head, source).as_deref().unwrap_or(head))
     }
 
+    fn streams(&self) -> bool {
+        true
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let file = File::open(source, limits)?;
         let mut notes = file.tag.iter().flat_map(|t| t.notes.clone()).collect::<Vec<_>>();

@@ -63,6 +63,10 @@ impl Format for Aiff {
         if head.starts_with(b"FORM") && form { 95 } else { 0 }
     }
 
+    fn streams(&self) -> bool {
+        true
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let file = File::open(source, limits)?;
         let mut notes = file.form.notes.clone();

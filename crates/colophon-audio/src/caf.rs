@@ -48,6 +48,10 @@ impl Format for Caf {
         &INFO
     }
 
+    fn streams(&self) -> bool {
+        true
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let file = File::open(source, limits)?;
         let mut notes = Vec::new();

@@ -66,6 +66,10 @@ impl Format for Flac {
         self.score(tag::head_behind(head, source).as_deref().unwrap_or(head))
     }
 
+    fn streams(&self) -> bool {
+        true
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let stream = open(source, limits)?;
         let info = stream.info;

@@ -62,6 +62,10 @@ impl Format for M4a {
         &INFO
     }
 
+    fn streams(&self) -> bool {
+        true
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let file = File::open(source, limits)?;
         let mut layout = Layout {

@@ -70,6 +70,10 @@ impl Format for Ogg {
         if head.starts_with(b"OggS") && first { 95 } else { 0 }
     }
 
+    fn streams(&self) -> bool {
+        true
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let file = self.open(source, limits)?;
         let stream = &file.stream;

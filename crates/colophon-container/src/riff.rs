@@ -66,11 +66,11 @@ pub enum Change {
 
 /// Walks the chunks of a form.
 ///
-/// A `data` chunk of WAVE whose length is unknown, as programs write it into a pipe, or more than there is, reaches to the end
-/// of the file; the notes say so.
+/// A `data` chunk of WAVE whose length is left open, as programs write it into a pipe, reaches to the end of the file; the notes
+/// say so.
 ///
 /// # Errors
-/// `Malformed` when it is no RIFF file, or another chunk announces more than there is; `Limit` for too many chunks.
+/// `Malformed` when it is no RIFF file, or a chunk announces more than there is; `Limit` for too many chunks.
 pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Riff> {
     let len = source.len();
     let head = source.bytes_up_to(0, 12)?;
@@ -138,17 +138,14 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Riff> {
                 size = long;
             }
             let there = len.saturating_sub(start);
-            // Programs that write into a pipe put all bits, a large number or 0 there; a file may also be cut off.
-            let unwritten = size == 0 && there > 0 && (announced == 0 || announced == UNKNOWN);
-            if size > there || unwritten {
+            if there > 0
+                && (data_size.is_none() && uncounted(size32) && size > there
+                    || size == 0 && uncounted(announced))
+            {
                 open = true;
-                notes.push(if size32 == UNKNOWN || unwritten {
-                    "the length of the data chunk is left open; it reaches to the end of the file".to_owned()
-                } else {
-                    format!(
-                        "the data chunk announces {size} bytes, {there} are there: cut off, or never finished"
-                    )
-                });
+                notes.push(
+                    "the length of the data chunk is left open; it reaches to the end of the file".to_owned(),
+                );
                 size = there;
             }
         }
@@ -173,6 +170,12 @@ pub fn walk(source: &dyn Source, limits: &Limits) -> Result<Riff> {
         notes.push(format!("{} bytes after the end of the form", len.saturating_sub(end)));
     }
     Ok(Riff { form, kind, chunks, end, notes, announced, open })
+}
+
+/// Lengths of programs that write into a pipe or were stopped before they could count: 0, and numbers at the end of what 31 or
+/// 32 bits hold.
+fn uncounted(size: u32) -> bool {
+    matches!(size, 0 | 0x7fff_0000..=0x7fff_ffff | 0xffff_0000..)
 }
 
 /// Whether a `data` chunk begins at `at`, behind a format and where no other came before.
@@ -499,21 +502,17 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_are_cut_off_or_were_never_counted_are_read_to_the_end_and_repaired() {
+    fn samples_that_were_never_counted_are_read_to_the_end_and_repaired() {
         // Lengths of the form and of the samples as recorders and servers leave them behind.
-        for (whole, samples, said) in [
-            (0_u32, 0_u32, "left open"),
-            (0xffff_ffff, 0, "left open"),
-            (0x14, 0xffff_fff0, "announces 4294967280 bytes, 6 are there"),
-            (0x7fff_ffff, 0x7fff_ffdb, "announces 2147483611 bytes, 6 are there"),
-            (42, 700, "announces 700 bytes, 6 are there"),
-        ] {
+        for (whole, samples) in
+            [(0_u32, 0_u32), (0xffff_ffff, 0), (0x14, 0xffff_fff0), (0x7fff_ffff, 0x7fff_ffdb)]
+        {
             let mut file = form(&[(b"fmt ", &[1; 16]), (b"data", &[7; 6])]);
             file[4..8].copy_from_slice(&whole.to_le_bytes());
             file[40..44].copy_from_slice(&samples.to_le_bytes());
             let riff = walk(&file, &Limits::default()).unwrap();
             assert_eq!(riff.chunks[1].data, 44..50);
-            assert!(riff.notes.iter().any(|n| n.contains(said)), "{:?}", riff.notes);
+            assert!(riff.notes.iter().any(|n| n.contains("data chunk is left open")), "{:?}", riff.notes);
             let out = edited(&file, &[Change::Set(*b"AIGC", b"{}".to_vec())]);
             assert_eq!(ids(&out), ["fmt ", "data", "AIGC"]);
             assert_eq!(walk(&out, &Limits::default()).unwrap().notes, Vec::<String>::new());
@@ -544,10 +543,10 @@ mod tests {
     #[test]
     fn lies_are_named() {
         let limits = Limits::default();
-        let mut file = form(&[(b"fmt ", &[1; 16]), (b"LIST", &[7; 6])]);
+        let mut file = form(&[(b"fmt ", &[1; 16]), (b"data", &[7; 6])]);
         file[40..44].copy_from_slice(&700u32.to_le_bytes());
         let e = walk(&file, &limits).unwrap_err().to_string();
-        assert_eq!(e, "riff: LIST at byte 36: the chunk announces 700 bytes, 6 are there");
+        assert_eq!(e, "riff: data at byte 36: the chunk announces 700 bytes, 6 are there");
         let e = walk(&b"RIFF".as_slice(), &limits).unwrap_err().to_string();
         assert!(e.contains("ends inside its header"), "{e}");
         let few = Limits { parts: 1, ..Limits::default() };
