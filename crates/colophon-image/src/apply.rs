@@ -3,6 +3,7 @@
 use colophon_core::{
     Error, ErrorKind, LabelAt, LabelForm, LabelSpec, Placed, Result, SignalOp, WatermarkRecord, WatermarkSpec,
 };
+use colophon_label::visible::Drawn;
 use colophon_signal::key::MarkKey;
 
 use crate::blend::blend;
@@ -13,30 +14,60 @@ use crate::watermark::{self, EmbedOptions, SCHEME, Strength};
 /// Applies every operation in order to the picture as shown.
 ///
 /// # Errors
-/// `Unsupported` for operations that pictures do not have, and for pictures that cannot carry the mark; `Key` for a bad
-/// secret; `Usage` for an unknown strength; `Policy` for a label that cannot meet its rule.
+/// As [`Painter::apply`].
 pub(crate) fn apply(id: &'static str, raster: &mut Raster, ops: &[SignalOp]) -> Result<Vec<Placed>> {
-    let mut placed: Vec<(usize, Placed)> = Vec::new();
-    // A strip changes the size of the picture, by which a watermark is laid out: strips come first.
-    let grows = |op: &SignalOp| matches!(op, SignalOp::Label(LabelSpec { form: LabelForm::Visible(v), .. }) if v.at == LabelAt::Below);
-    let order = ops.iter().enumerate().filter(|(_, op)| grows(op));
-    for (at, op) in order.chain(ops.iter().enumerate().filter(|(_, op)| !grows(op))) {
-        let done = match op {
-            SignalOp::Label(spec) => draw(id, raster, spec)?,
-            SignalOp::Watermark(spec) => mark(id, raster, spec)?,
-            _ => return Err(Error::unsupported(id, "this operation is not known")),
-        };
-        placed.push((at, done));
-    }
-    placed.sort_by_key(|(at, _)| *at);
-    Ok(placed.into_iter().map(|(_, p)| p).collect())
+    Painter::new(id, ops).apply(raster)
 }
 
-fn draw(id: &'static str, raster: &mut Raster, spec: &LabelSpec) -> Result<Placed> {
-    let drawn = label::draw(id, spec, raster)?;
-    raster.extend(drawn.extend);
-    blend(raster, &drawn.overlay);
-    Ok(Placed::Label(drawn.record))
+/// Applies the same operations to one picture after the other: frames get the label of the first, so that it does not
+/// change its looks while they move.
+pub(crate) struct Painter<'a> {
+    id: &'static str,
+    ops: &'a [SignalOp],
+    /// Labels that were drawn, by the place of their operation.
+    drawn: Vec<(usize, Drawn)>,
+}
+
+impl<'a> Painter<'a> {
+    /// For pictures of one size.
+    pub(crate) fn new(id: &'static str, ops: &'a [SignalOp]) -> Self {
+        Self { id, ops, drawn: Vec::new() }
+    }
+
+    /// Applies every operation in order to a picture as shown.
+    ///
+    /// # Errors
+    /// `Unsupported` for operations that pictures do not have, and for pictures that cannot carry the mark; `Key` for a bad
+    /// secret; `Usage` for an unknown strength; `Policy` for a label that cannot meet its rule.
+    pub(crate) fn apply(&mut self, raster: &mut Raster) -> Result<Vec<Placed>> {
+        let mut placed: Vec<(usize, Placed)> = Vec::new();
+        // A strip changes the size of the picture, by which a watermark is laid out: strips come first.
+        let grows = |op: &SignalOp| matches!(op, SignalOp::Label(LabelSpec { form: LabelForm::Visible(v), .. }) if v.at == LabelAt::Below);
+        let ops = self.ops.iter().enumerate();
+        let order: Vec<_> =
+            ops.clone().filter(|(_, op)| grows(op)).chain(ops.filter(|(_, op)| !grows(op))).collect();
+        for (at, op) in order {
+            let done = match op {
+                SignalOp::Label(spec) => self.draw(at, raster, spec)?,
+                SignalOp::Watermark(spec) => mark(self.id, raster, spec)?,
+                _ => return Err(Error::unsupported(self.id, "this operation is not known")),
+            };
+            placed.push((at, done));
+        }
+        placed.sort_by_key(|(at, _)| *at);
+        Ok(placed.into_iter().map(|(_, p)| p).collect())
+    }
+
+    fn draw(&mut self, at: usize, raster: &mut Raster, spec: &LabelSpec) -> Result<Placed> {
+        if !self.drawn.iter().any(|(n, _)| *n == at) {
+            self.drawn.push((at, label::draw(self.id, spec, raster)?));
+        }
+        let drawn = self.drawn.iter().find(|(n, _)| *n == at).map(|(_, drawn)| drawn);
+        let drawn = drawn.ok_or_else(|| Error::unsupported(self.id, "the label was not drawn"))?;
+        raster.extend(drawn.extend);
+        blend(raster, &drawn.overlay);
+        Ok(Placed::Label(drawn.record.clone()))
+    }
 }
 
 fn mark(id: &'static str, raster: &mut Raster, spec: &WatermarkSpec) -> Result<Placed> {

@@ -15,6 +15,7 @@ use crate::entries::{self, inside, shown};
 use crate::raster::{Color, Raster, Samples, check_size};
 use crate::{apply, observe};
 
+mod animation;
 mod write;
 
 const ID: &str = "png";
@@ -36,7 +37,7 @@ static INFO: FormatInfo = FormatInfo {
     signal: SignalSupport::Render,
     carrier: Carrier::Native("image/png"),
     note: "colour type, depth, profile and foreign chunks are kept; a palette becomes true colour where a label or \
-           watermark needs more than 256 colours; an animation takes metadata and signature only",
+           watermark needs more than 256 colours; every frame of an animation is labelled",
 };
 
 /// PNG.
@@ -79,7 +80,7 @@ impl Format for Png {
             color: Some(color_name(h.color).to_owned()),
             ..Properties::default()
         };
-        if let Some(frames) = frames(source, &file)? {
+        if let Some(frames) = animation::frames(source, &file)? {
             layout.properties.other.insert("frames".to_owned(), frames.to_string());
         }
         entries::damaged(&mut layout, damage)?;
@@ -128,18 +129,14 @@ impl Format for Png {
         out: &mut dyn Write,
     ) -> Result<Vec<Placed>> {
         let file = png::walk(source, cx.limits)?;
-        if file.of(*b"acTL").next().is_some() {
-            return Err(Error::unsupported(
-                ID,
-                "the picture is animated; labels and watermarks are written into still pictures only",
-            )
-            .at_place("acTL"));
-        }
         if ops.is_empty() {
             Patch::new().apply(source, out)?;
             return Ok(Vec::new());
         }
         let orientation = orientation(source, &file, cx.limits)?;
+        if file.of(*b"acTL").next().is_some() {
+            return animation::render(source, &file, orientation, ops, cx.limits, out);
+        }
         let stored = decode(source, &file, cx.limits)?;
         let mut raster = stored.shown(orientation);
         let placed = apply::apply(ID, &mut raster, ops)?;
@@ -287,13 +284,6 @@ fn orientation(source: &dyn Source, file: &File, limits: &Limits) -> Result<u8> 
     Ok(exif::read(&data, limits).map_or(1, |e| e.orientation))
 }
 
-/// Frames of an animation, as its control chunk announces them.
-fn frames(source: &dyn Source, file: &File) -> Result<Option<u32>> {
-    let Some(chunk) = file.of(*b"acTL").next() else { return Ok(None) };
-    let data = source.bytes_up_to(chunk.data.start, 4)?;
-    Ok(data.first_chunk().map(|b| u32::from_be_bytes(*b)))
-}
-
 fn color_name(color: u8) -> &'static str {
     match color {
         0 => "grey",
@@ -326,14 +316,25 @@ fn pixels<R: std::io::BufRead + std::io::Seek>(mut decoder: ::png::Decoder<R>) -
     let mut samples = vec![0; len];
     let info = reader.next_frame(&mut samples).map_err(failed)?;
     samples.truncate(info.buffer_size());
-    let color = match info.color_type {
+    stored(info.width, info.height, info.color_type, info.bit_depth, samples)
+}
+
+/// Decoded bytes as a picture.
+fn stored(
+    width: u32,
+    height: u32,
+    color: ::png::ColorType,
+    depth: ::png::BitDepth,
+    samples: Vec<u8>,
+) -> Result<Raster> {
+    let color = match color {
         ::png::ColorType::Grayscale => Color::Grey,
         ::png::ColorType::GrayscaleAlpha => Color::GreyAlpha,
         ::png::ColorType::Rgb => Color::Rgb,
         ::png::ColorType::Rgba => Color::Rgba,
         ::png::ColorType::Indexed => return Err(Error::malformed(ID, "there is no palette").at_place("PLTE")),
     };
-    let samples = match info.bit_depth {
+    let samples = match depth {
         ::png::BitDepth::Sixteen => {
             let pair = |b: &[u8]| {
                 u16::from_be_bytes([b.first().copied().unwrap_or(0), b.get(1).copied().unwrap_or(0)])
@@ -342,7 +343,7 @@ fn pixels<R: std::io::BufRead + std::io::Seek>(mut decoder: ::png::Decoder<R>) -
         }
         _ => Samples::U8(samples),
     };
-    Ok(Raster { width: info.width, height: info.height, color, samples })
+    Ok(Raster { width, height, color, samples })
 }
 
 fn failed(e: ::png::DecodingError) -> Error {

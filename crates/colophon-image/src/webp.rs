@@ -149,10 +149,11 @@ impl Format for Webp {
         let orientation = orientation(source, &file, cx.limits)?;
         let mut frames = decode::Frames::open(source, &file, cx.limits)?;
         let mut writer = write::Writer::new(source, &file);
+        let mut painter = apply::Painter::new(ID, ops);
         let mut placed = Vec::new();
         while let Some((stored, duration)) = frames.next_frame()? {
             let mut raster = stored.shown(orientation);
-            let done = apply::apply(ID, &mut raster, ops)?;
+            let done = painter.apply(&mut raster)?;
             if placed.is_empty() {
                 placed = done;
             }

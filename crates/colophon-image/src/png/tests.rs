@@ -94,6 +94,11 @@ fn label() -> SignalOp {
     SignalOp::Label(LabelSpec { text: "AI生成".to_owned(), form: LabelForm::Visible(form) })
 }
 
+fn watermark() -> SignalOp {
+    let (payload, strength) = (0x0123_4567_89ab_cdef, "default".to_owned());
+    SignalOp::Watermark(WatermarkSpec { payload, key: None, strength })
+}
+
 fn record(placed: &[Placed]) -> LabelRecord {
     match placed {
         [.., Placed::Label(record)] => record.clone(),
@@ -270,9 +275,7 @@ fn watermark_and_label_go_in_together_and_are_both_found() {
     // The halftone of the bilevel sample is black and white everywhere and drowns a mark of this strength; what cannot
     // be read back is refused by whoever asked for it.
     for (name, bytes) in all_types(384).into_iter().filter(|(name, _)| *name != "bilevel") {
-        let spec =
-            WatermarkSpec { payload: 0x0123_4567_89ab_cdef, key: None, strength: "default".to_owned() };
-        let (out, placed) = render(&bytes, &[SignalOp::Watermark(spec), label()]);
+        let (out, placed) = render(&bytes, &[watermark(), label()]);
         assert_eq!(state(&out, &record(&placed)), State::Present, "{name}");
         let Observation::Watermark { state, evidence, .. } = observe(&out, Query::Watermark(None)) else {
             panic!("{name}")
@@ -284,14 +287,139 @@ fn watermark_and_label_go_in_together_and_are_both_found() {
     }
 }
 
+/// An animation of a square and what moves over it, every frame with a disposal and a way to be laid over the others.
+/// With `apart`, a picture that is no frame stands in front.
+fn animation(color: ::png::ColorType, side: u32, apart: bool) -> Vec<u8> {
+    use ::png::{BlendOp, DisposeOp};
+    let mut out = Vec::new();
+    let mut encoder = ::png::Encoder::new(&mut out, side, side);
+    encoder.set_color(color);
+    encoder.set_animated(5, 3).unwrap();
+    encoder.set_sep_def_img(apart).unwrap();
+    let mut writer = encoder.write_header().unwrap();
+    let channels = color.samples();
+    let whole = pixels(side as usize, side as usize, channels, false);
+    if apart {
+        writer.write_image_data(&whole).unwrap();
+    }
+    let part = |size: u32, shade: u8| -> Vec<u8> {
+        (0..size * size)
+            .flat_map(|i| (0..channels).map(move |c| if c == 3 { (i % 251) as u8 } else { shade + c as u8 }))
+            .collect()
+    };
+    let steps = [
+        (side, 0, DisposeOp::None, BlendOp::Source),
+        (side / 4, 3, DisposeOp::Previous, BlendOp::Over),
+        (side / 3, side / 2, DisposeOp::None, BlendOp::Over),
+        (side / 5, side / 4, DisposeOp::None, BlendOp::Source),
+        (side / 3, side / 3, DisposeOp::Background, BlendOp::Over),
+    ];
+    for (n, (size, at, dispose, blend)) in steps.into_iter().enumerate() {
+        if n > 0 {
+            writer.set_frame_dimension(size, size).unwrap();
+            writer.set_frame_position(at, at).unwrap();
+        }
+        writer.set_dispose_op(dispose).unwrap();
+        writer.set_blend_op(blend).unwrap();
+        writer.set_frame_delay(n as u16 + 1, 25).unwrap();
+        let data = if size == side { whole.clone() } else { part(size, 40 * n as u8) };
+        writer.write_image_data(&data).unwrap();
+    }
+    writer.finish().unwrap();
+    out
+}
+
+/// Every frame of a file as another decoder composes it, and its delay in seconds.
+fn composed(bytes: &[u8]) -> Vec<(Vec<u8>, f64)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("animation.png");
+    std::fs::write(&path, bytes).unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let said = std::process::Command::new(program).args(arguments).arg(&path).output().unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    };
+    let times = run("ffprobe", &["-v", "error", "-show_entries", "packet=duration_time", "-of", "csv=p=0"]);
+    let out = folder.path().join("frames.raw");
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "apng", "-i"])
+        .arg(&path)
+        .args(["-fps_mode", "passthrough", "-pix_fmt", "rgba", "-f", "rawvideo"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (width, height) = inspect(bytes).properties.dimensions.unwrap();
+    let size = width as usize * height as usize * 4;
+    let raw = std::fs::read(out).unwrap();
+    let seconds = times.lines().map(|t| t.trim_matches(',').parse().unwrap());
+    raw.chunks_exact(size).map(<[u8]>::to_vec).zip(seconds).collect()
+}
+
 #[test]
-fn an_animation_is_refused_by_name() {
+fn png_11_3_6_a_label_is_on_every_frame_and_the_rest_of_them_stays() {
+    for (color, apart) in
+        [(::png::ColorType::Rgba, false), (::png::ColorType::Rgba, true), (::png::ColorType::Rgb, false)]
+    {
+        let side = 240;
+        let bytes = animation(color, side, apart);
+        let (out, placed) = render(&bytes, &[label()]);
+        let [Placed::Label(record)] = &placed[..] else { panic!("{placed:?}") };
+        let box_ = record.area.unwrap();
+        let (before, after) = (composed(&bytes), composed(&out));
+        assert_eq!(before.len(), 5);
+        assert_eq!(after.len(), 5);
+        for (n, ((old, t), (new, u))) in before.iter().zip(&after).enumerate() {
+            assert!((t - u).abs() < 1e-6, "frame {n}: {t} s, now {u} s");
+            for (i, (a, b)) in old.chunks_exact(4).zip(new.chunks_exact(4)).enumerate() {
+                let (x, y) = (i as u32 % side, i as u32 / side);
+                let inside =
+                    (box_.x..box_.x + box_.width).contains(&x) && (box_.y..box_.y + box_.height).contains(&y);
+                // As they are seen, alpha included: of two transparent layers every decoder rounds the sum in its own way.
+                let seen = |p: &[u8], c: usize| i32::from(p[c]) * if c == 3 { 255 } else { i32::from(p[3]) };
+                let alike = (0..4).all(|c| (seen(a, c) - seen(b, c)).abs() <= 255);
+                assert!(inside || alike, "frame {n}, {x}, {y}: {a:?} {b:?}");
+            }
+            assert!(old != new, "frame {n} has no label");
+        }
+        let p = inspect(&out).properties;
+        assert_eq!(p.other["frames"], "5");
+        let Observation::Label { state, .. } = observe(&out, Query::Label(Some(record))) else { panic!() };
+        assert_eq!(state, State::Present);
+        // Metadata and rendering again take what was written.
+        assert_eq!(render(&out, &[watermark()]).1.len(), 1);
+    }
+}
+
+#[test]
+fn png_11_3_6_a_watermark_is_in_every_frame() {
+    let bytes = animation(::png::ColorType::Rgb, 400, false);
+    let (out, _) = render(&bytes, &[watermark()]);
+    let frames = composed(&out);
+    assert_eq!(frames.len(), 5);
+    for (frame, _) in frames {
+        let mut still = Vec::new();
+        let mut encoder = ::png::Encoder::new(&mut still, 400, 400);
+        encoder.set_color(::png::ColorType::Rgba);
+        encoder.write_header().unwrap().write_image_data(&frame).unwrap();
+        let Observation::Watermark { state, evidence, .. } = observe(&still, Query::Watermark(None)) else {
+            panic!()
+        };
+        assert_eq!(state, State::Present);
+        assert_eq!(evidence.unwrap().payload.as_deref(), Some("0123456789abcdef"));
+    }
+}
+
+#[test]
+fn an_animation_that_lies_about_its_frames_is_an_error() {
     let bytes = rgb(64, &[(*b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0])]);
+    let many = rgb(64, &[(*b"acTL", &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0])]);
     let (limits, tools) = (Limits::default(), Tools::default());
     let cx = RenderCx { limits: &limits, tools: &tools };
     let e = FORMAT.render(&bytes, &[label()], &cx, &mut Vec::new()).unwrap_err();
-    assert_eq!(e.kind(), colophon_core::ErrorKind::Unsupported);
-    assert!(e.to_string().contains("animated"), "{e}");
+    assert_eq!(e.kind(), colophon_core::ErrorKind::Malformed);
+    let e = FORMAT.render(&many, &[label()], &cx, &mut Vec::new()).unwrap_err();
+    assert_eq!(e.kind(), colophon_core::ErrorKind::Limit);
     assert_eq!(inspect(&bytes).properties.other["frames"], "1");
 }
 

@@ -26,22 +26,9 @@ pub(super) fn write(
     out: &mut dyn Write,
 ) -> Result<()> {
     let indexed = if palette { Indexed::of(raster) } else { None };
-    let coded = if let Some(indexed) = &indexed {
-        encode(raster, ::png::ColorType::Indexed, ::png::BitDepth::Eight, &indexed.indices)?
-    } else {
-        let color = match raster.color {
-            Color::Grey => ::png::ColorType::Grayscale,
-            Color::GreyAlpha => ::png::ColorType::GrayscaleAlpha,
-            Color::Rgb => ::png::ColorType::Rgb,
-            Color::Rgba | Color::Cmyk => ::png::ColorType::Rgba,
-        };
-        match &raster.samples {
-            Samples::U8(s) => encode(raster, color, ::png::BitDepth::Eight, s)?,
-            Samples::U16(s) => {
-                let bytes: Vec<u8> = s.iter().flat_map(|v| v.to_be_bytes()).collect();
-                encode(raster, color, ::png::BitDepth::Sixteen, &bytes)?
-            }
-        }
+    let coded = match &indexed {
+        Some(indexed) => encode(raster, ::png::ColorType::Indexed, ::png::BitDepth::Eight, &indexed.indices)?,
+        None => coded(raster)?,
     };
     let made = png::walk(&coded, &Limits::default())?;
     let part =
@@ -75,8 +62,28 @@ pub(super) fn write(
     Ok(())
 }
 
+/// The picture as a file of its own, without any metadata.
+///
+/// # Errors
+/// Encoder errors.
+pub(super) fn coded(raster: &Raster) -> Result<Vec<u8>> {
+    let color = match raster.color {
+        Color::Grey => ::png::ColorType::Grayscale,
+        Color::GreyAlpha => ::png::ColorType::GrayscaleAlpha,
+        Color::Rgb => ::png::ColorType::Rgb,
+        Color::Rgba | Color::Cmyk => ::png::ColorType::Rgba,
+    };
+    match &raster.samples {
+        Samples::U8(s) => encode(raster, color, ::png::BitDepth::Eight, s),
+        Samples::U16(s) => {
+            let bytes: Vec<u8> = s.iter().flat_map(|v| v.to_be_bytes()).collect();
+            encode(raster, color, ::png::BitDepth::Sixteen, &bytes)
+        }
+    }
+}
+
 /// A chunk of the source as it goes into the result: `None` when it is no longer true.
-fn carried(
+pub(super) fn carried(
     source: &dyn Source,
     file: &File,
     chunk: &Chunk,

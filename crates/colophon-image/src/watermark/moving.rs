@@ -63,7 +63,7 @@ impl Pattern {
             return Change { samples: vec![0; self.width * self.height], psnr_db: f64::INFINITY };
         }
         let mask = Mask::measure(luma, self.tile.width as f64 / 128.0);
-        let gain = gain(&mask, strength);
+        let gain = gain(&mask, strength, lack(self.width, self.height));
         let mut samples = vec![0i16; self.width * self.height];
         let (mut between, mut row, mut step) = (Vec::new(), vec![0f32; self.width], None);
         let period = self.tile.width;
@@ -93,9 +93,20 @@ impl Pattern {
     }
 }
 
+/// Pixels of a moving picture from which on the strength no longer depends on its size: 640 x 360 is read after everything.
+const ENOUGH: f64 = 640.0 * 360.0;
+/// Most that a small picture is marked more strongly, in dB, and the least signal-to-noise ratio that may lead to.
+const MOST_LACK_DB: f64 = 4.5;
+const LEAST_DB: f64 = 43.0;
+
+/// What a picture lacks in pixels, in dB: the mark is a sum over all of them.
+fn lack(width: usize, height: usize) -> f64 {
+    (10.0 * (ENOUGH / (width * height).max(1) as f64).log10()).clamp(0.0, MOST_LACK_DB)
+}
+
 /// Middle of the aim, and its limits, in dB of the luma change; cap in flat zones, in grey levels. Like the rule of still
-/// pictures, and weaker by what averaging over a second of frames gives back.
-fn gain(mask: &Mask, strength: Strength) -> f32 {
+/// pictures, and weaker by what averaging over a second of frames gives back; stronger by what the picture lacks in pixels.
+fn gain(mask: &Mask, strength: Strength, lack: f64) -> f32 {
     let (middle, low, high, cap) = match strength {
         Strength::Gentle => (55.0, 48.5, 52.0, 0.8),
         Strength::Default => (52.0, 47.5, 51.5, 1.0),
@@ -103,7 +114,9 @@ fn gain(mask: &Mask, strength: Strength) -> f32 {
     };
     let decibel = |mse: f64| 10.0 * (255.0f64.powi(2) / mse.max(1e-9)).log10();
     let at_visible_gain = decibel(0.36 * mask.energy);
-    let aim: f64 = (0.5 * (middle + at_visible_gain)).clamp(low, high);
+    let usual: f64 = (0.5 * (middle + at_visible_gain)).clamp(low, high);
+    let aim = (usual - lack).max(LEAST_DB.min(usual));
     let wanted = 255.0f64.powi(2) / 10f64.powf(aim / 10.0);
+    let cap = cap * 10f64.powf((usual - aim) / 20.0);
     (wanted / mask.energy.max(1e-9)).sqrt().min(cap / f64::from(FLAT)) as f32
 }
