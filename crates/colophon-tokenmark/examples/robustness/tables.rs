@@ -210,7 +210,7 @@ pub(crate) fn payloads(settings: &Settings, out: &mut impl Write) -> io::Result<
     writeln!(
         out,
         "`reported` is the share of texts whose payload the detector reported; it does so only if the bound on a wrong \
-         one is at most 1e-5. `wrong` counts reported payloads that were not the one written.\n"
+         one is at most 1e-4. `wrong` counts reported payloads that were not the one written.\n"
     )?;
     writeln!(
         out,

@@ -11,8 +11,13 @@ use std::collections::BinaryHeap;
 
 /// `log10` of the number of codewords.
 const LOG10_CODEWORDS: f64 = 24.0 * std::f64::consts::LOG10_2;
+/// A payload is looked for in texts that carry any, by this `log10 p`.
+const MAX_LOG10_P: f64 = -5.0;
 /// A payload is reported if the bound on its being wrong is at most this, in `log10`.
-const MAX_LOG10_WRONG: f64 = -5.0;
+const MAX_LOG10_WRONG: f64 = -4.0;
+/// How much of that chance is spent on codewords at each distance, from the least on: the nearest are the likeliest to be
+/// taken for each other.
+const SHARES: [f64; PLACES - DISTANCE + 1] = [0.6, 0.2, 0.1, 0.05, 0.03, 0.02];
 /// Codewords looked at while searching the best one.
 const MAX_TRIED: usize = 20_000;
 /// Distribution of the sum of a codeword's scores in text that does not carry it.
@@ -70,7 +75,7 @@ impl Tally {
         let score = self.score(&word);
         // the best of 2^24 codewords, each with a Gamma distributed sum
         let log10_p = (NULL.log10_tail(scored, score) + LOG10_CODEWORDS).min(0.0);
-        let payload = (log10_p <= MAX_LOG10_WRONG).then(|| self.log10_wrong(&word)).and_then(|log10_wrong| {
+        let payload = (log10_p <= MAX_LOG10_P).then(|| self.log10_wrong(&word)).and_then(|log10_wrong| {
             let place = |j: usize| {
                 let tail = NULL.log10_tail(self.counts[j], self.sums[j][usize::from(word[j])]);
                 (tail + (SYMBOLS as f64).log10()).min(0.0)
@@ -152,10 +157,11 @@ impl Tally {
     ///
     /// Were another codeword written, `word` would differ from it in some set of at least 11 places and its scores there
     /// would be chance. So the tail of the scores is taken over **every** such set, times the number of codewords at
-    /// that distance, times the number of distances; the largest of these is the bound.
+    /// that distance, over the share of the bound that is spent on the distance; the largest of these is the bound.
     fn log10_wrong(&self, word: &[u8; PLACES]) -> f64 {
         let own: [f64; PLACES] = std::array::from_fn(|place| self.sums[place][usize::from(word[place])]);
-        let sizes = (PLACES - DISTANCE + 1) as f64;
+        let price = |size: usize| (at_distance(size) / SHARES[size - DISTANCE]).log10();
+        let prices: [f64; SHARES.len()] = std::array::from_fn(|i| price(DISTANCE + i));
         let mut worst = f64::NEG_INFINITY;
         for set in 0u32..1 << PLACES {
             let size = set.count_ones() as usize;
@@ -167,7 +173,7 @@ impl Tally {
                 n += self.counts[place];
                 sum += own[place];
             }
-            let price = (at_distance(size) * sizes).log10();
+            let price = prices[size - DISTANCE];
             // the cheap bound is never below the tail
             if NULL.ln_bound(n, sum) / std::f64::consts::LN_10 + price > worst {
                 worst = worst.max(NULL.log10_tail(n, sum) + price);
