@@ -1,7 +1,7 @@
 //! Reading: whatever is wrong with a manifest is a finding, never an error.
 
 use c2pa::assertions::Relationship;
-use c2pa::{Builder, Ingredient, Manifest, Reader, ValidationState};
+use c2pa::{Builder, Ingredient, Manifest, Reader};
 use colophon_core::{
     Carrier, Error, ErrorKind, Evidence, Finding, HardBinding, Limits, ManifestEvidence, Normalisation, Note,
     Place, ReadCx, Record, Result, SealCx, SignerEvidence, Slot, Source, SourceReader, State, StatusCodes,
@@ -344,6 +344,11 @@ fn by_text(text: &str) -> &'static str {
 /// What this crate makes of the signer of the active manifest.
 fn judged(raw: &[u8], trust: &Trust) -> Option<Judged> {
     let active = store::active(raw)?;
+    if active.compressed {
+        let bytes = store::unpacked(raw)?;
+        let inner = store::of_manifest(&bytes)?;
+        return trust::judge(inner.signature?, inner.claim?, trust);
+    }
     trust::judge(active.signature?, active.claim?, trust)
 }
 
@@ -364,7 +369,6 @@ fn finding(
     cx: &ReadCx<'_>,
 ) -> Finding {
     let mut status = reader.validation_results().map(status).unwrap_or_default();
-    let library = reader.validation_state();
     let judged = raw.and_then(|r| judged(r, cx.trust));
     if let Some(j) = &judged {
         j.replace(&mut status);
@@ -377,7 +381,8 @@ fn finding(
         content = if matches { HardBinding::Match } else { HardBinding::Mismatch };
         rebind(&mut status, matches);
     }
-    let believed = judged.as_ref().map_or(library == ValidationState::Trusted, |j| j.trusted);
+    // Who cannot be judged by the caller's clock and lists is not believed, whatever the library's say.
+    let believed = judged.as_ref().is_some_and(|j| j.trusted);
     let ingredients = ingredient_failures(reader);
     let broken_ingredient = ingredients.iter().any(|c| c != UNTRUSTED);
     let sound = status.failure.iter().all(|c| c == UNTRUSTED)

@@ -3,8 +3,12 @@
 //! A walk over JUMBF boxes (ISO 19566-5), bounded by the store itself: no box reaches over its parent, and only the
 //! few levels that lead to the signature are entered. Assertions are the library's business.
 
+use std::io::Read;
+
 /// Most boxes looked at on one level.
 const MAX_BOXES: usize = 4096;
+/// Longest manifest that is unpacked, in bytes: the library's own bound.
+const MAX_UNPACKED: u64 = 32 << 20;
 
 /// What was found of a manifest; the active one is the last of the store (C2PA 2.4, 11.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +33,21 @@ pub(crate) fn active(store: &[u8]) -> Option<Active<'_>> {
 /// Finds the manifest with this label, as [`active`].
 pub(crate) fn named<'a>(store: &'a [u8], label: &str) -> Option<Active<'a>> {
     manifests(store)?.find(|m| m.label() == Some(label)).map(parts)
+}
+
+/// The active manifest's bytes where it is Brotli-compressed (C2PA 2.4, 11.1.4.3), for [`of_manifest`]. `None` when it is
+/// not, or does not unpack within [`MAX_UNPACKED`].
+pub(crate) fn unpacked(store: &[u8]) -> Option<Vec<u8>> {
+    let packed = manifests(store)?.last()?.children().find(|b| b.kind == *b"brob")?.body;
+    let mut out = Vec::new();
+    let reader = brotli_decompressor::Decompressor::new(packed, 4096);
+    reader.take(MAX_UNPACKED + 1).read_to_end(&mut out).ok()?;
+    (out.len() as u64 <= MAX_UNPACKED).then_some(out)
+}
+
+/// The parts of one manifest that stands by itself.
+pub(crate) fn of_manifest(bytes: &[u8]) -> Option<Active<'_>> {
+    boxes(bytes).find(|b| b.kind == *b"jumb").map(parts)
 }
 
 fn manifests(store: &[u8]) -> Option<impl Iterator<Item = JumbfBox<'_>>> {

@@ -236,11 +236,12 @@ fn manifest(report: &Report) -> (State, &ManifestEvidence) {
 
 /// The state, and whether these codes are in the lists (success, informational, failure) of the manifest.
 fn judged(name: &str, bytes: &[u8], trust: Trust, state: State, codes: [&[&str]; 3]) -> ManifestEvidence {
-    let report = inspect(bytes, trust.clone());
+    let kept = trust.clone();
+    let report = inspect(bytes, trust);
     let (found, e) = manifest(&report);
     let s = &e.status;
     let mime = if bytes.starts_with(b"RIFF") { "audio/wav" } else { "image/jpeg" };
-    fixtures::keep(name, mime, bytes, &trust, found, &s.failure);
+    fixtures::keep(name, mime, bytes, &kept, found, &s.failure);
     for (list, wanted) in [&s.success, &s.informational, &s.failure].into_iter().zip(codes) {
         for code in wanted {
             assert!(list.iter().any(|c| c == code), "{code} is not in {list:?}; {s:?}");
@@ -413,6 +414,19 @@ fn a_compressed_manifest_is_read_as_the_one_it_holds() {
     let (plain, packed) = (sign(false), sign(true));
     assert!(packed.windows(4).any(|w| w == b"brob"), "the library compresses");
     assert!(!plain.windows(4).any(|w| w == b"brob"));
+    // The clock, the revocation and the pins are the caller's for both.
+    let later = Some(now() + 2 * DAYS * 86_400);
+    let outside: &[&str] = &["claimSignature.outsideValidity"];
+    let expired = Trust { at: later, ..trust(&a, false) };
+    judged("compressed, expired", &packed, expired, State::Invalid, [&[], &[], outside]);
+    let pinned = Trust { pinned_pem: vec![a.text("leaf.crt")], ..Trust::default() };
+    judged("compressed, pinned", &packed, pinned, State::Trusted, [&["signingCredential.trusted"], &[], &[]]);
+    let register = "R\t301231235959Z\t250101000000Z\t07\tunknown\t/O=acme/CN=acme leaf\n";
+    let ocsp = Some(answer(&a, register, &a.path("leaf.crt")));
+    let revoked = Foreign { ocsp, ..Foreign::new(&a, SigningAlg::Es256) };
+    let bytes = signed_over(builder(true, CREATED), &revoked, "image/jpeg", &photo());
+    let codes: &[&str] = &["signingCredential.ocsp.revoked"];
+    judged("compressed, OCSP revoked", &bytes, trust(&a, false), State::Invalid, [&[], &[], codes]);
     for (name, bytes) in [("not compressed", plain), ("compressed", packed)] {
         judged(name, &bytes, trust(&a, false), State::Trusted, [&["signingCredential.trusted"], &[], &[]]);
         a_changed_pixel_is_a_mismatch(bytes, &trust(&a, false));
