@@ -55,6 +55,7 @@ pub use registry::Registry;
 pub use report::{Outcome, REPORT_SCHEMA, Report, Subject, Verdict};
 pub use seal::{Binder, SealAct, SealCx, Sealed, Sealing, Signed, Signer, Trust};
 pub use signal::{
-    Observation, Placed, Query, RenderCx, SignalOp, Tools, VideoEncoding, WatermarkRecord, WatermarkSpec,
+    Observation, PictureEncoding, Placed, Query, RenderCx, SignalOp, Tools, VideoEncoding, WatermarkRecord,
+    WatermarkSpec,
 };
 pub use source::{FileSource, Source, SourceReader};

@@ -119,6 +119,16 @@ pub struct Tools {
     pub tesseract: Option<PathBuf>,
     /// How `ffmpeg` is to encode video.
     pub video: VideoEncoding,
+    /// How pictures are to be encoded.
+    pub picture: PictureEncoding,
+}
+
+/// How labelled and watermarked pictures are encoded, where coding loses something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PictureEncoding {
+    /// Quality, 0 to 100 on the scale of the reference encoders of JPEG and WebP, below which nothing is coded; without it
+    /// the quality is the source's.
+    pub least_quality: Option<u8>,
 }
 
 /// How labelled and watermarked video is encoded. What is absent follows the source: an encoder of its codec, near its quality.

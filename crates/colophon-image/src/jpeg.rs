@@ -12,6 +12,7 @@ use crate::entries::{self, shown};
 use crate::{apply, observe};
 
 mod decode;
+mod quality;
 mod write;
 
 const ID: &str = "jpeg";
@@ -154,7 +155,7 @@ impl Format for Jpeg {
         let (stored, transform) = decode::decode(source, &file, cx.limits)?;
         let mut raster = stored.shown(orientation);
         let placed = apply::apply(ID, &mut raster, ops)?;
-        write::write(source, &file, &raster.stored(orientation), transform, cx.limits, out)?;
+        write::write(source, &file, &raster.stored(orientation), transform, cx, out)?;
         Ok(placed)
     }
 

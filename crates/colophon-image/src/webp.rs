@@ -148,7 +148,7 @@ impl Format for Webp {
         }
         let orientation = orientation(source, &file, cx.limits)?;
         let mut frames = decode::Frames::open(source, &file, cx.limits)?;
-        let mut writer = write::Writer::new(source, &file);
+        let mut writer = write::Writer::new(source, &file, cx.tools.picture);
         let mut painter = apply::Painter::new(ID, ops);
         let mut placed = Vec::new();
         while let Some((stored, duration)) = frames.next_frame()? {

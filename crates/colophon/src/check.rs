@@ -63,17 +63,21 @@ pub(crate) fn against_plan(
         }
     }
     if plan.watermark {
-        let read = report.findings.iter().any(|f| match &f.evidence {
-            Some(Evidence::Watermark(e)) if f.state.is_there() => {
-                record.watermarks.iter().any(|w| Some(&w.payload) == e.payload.as_ref())
-            }
-            _ => false,
-        });
-        if !read {
+        if !watermark_reads(record, report) {
             wrong.push("the watermark does not read back".to_owned());
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Error::new(ErrorKind::Check, wrong.join("; "))) }
+}
+
+/// Whether a watermark of the record was read.
+pub(crate) fn watermark_reads(record: &Record, report: &Report) -> bool {
+    report.findings.iter().any(|f| match &f.evidence {
+        Some(Evidence::Watermark(e)) if f.state.is_there() => {
+            record.watermarks.iter().any(|w| Some(&w.payload) == e.payload.as_ref())
+        }
+        _ => false,
+    })
 }
 
 fn failures(report: &Report) -> String {

@@ -51,11 +51,11 @@ pub use colophon_core::{
     AigcEvidence, AudibleSpec, Carrier, Confidence, Declaration, Error, ErrorKind, Evidence, Existing,
     FileSource, Finding, Format, FormatInfo, Generator, HardBinding, LabelAt, LabelEvidence, LabelForm,
     LabelLook, LabelRecord, LabelSound, LabelSpec, Limits, ManifestEvidence, Mark, MarkInfo, MarkKind, Media,
-    Model, Note, Observation, Origin, Outcome, Place, Placed, Plan, PlanNote, ProtectionEvidence,
-    ProtectionState, Query, REPORT_SCHEMA, Record, Registry, RenderCx, Report, Result, SignalOp,
-    SignalSupport, Signer, Slot, SlotInfo, SoundPosition, Source, Stage, State, Subject, Tools, Trust,
-    Verdict, VideoEncoding, WatermarkEvidence, WatermarkRecord, WatermarkSpec, WatermarkStream, Why, exit,
-    sha256_hex,
+    Model, Note, Observation, Origin, Outcome, PictureEncoding, Place, Placed, Plan, PlanNote,
+    ProtectionEvidence, ProtectionState, Query, REPORT_SCHEMA, Record, Registry, RenderCx, Report, Result,
+    SignalOp, SignalSupport, Signer, Slot, SlotInfo, SoundPosition, Source, Stage, State, Subject, Tools,
+    Trust, Verdict, VideoEncoding, WatermarkEvidence, WatermarkRecord, WatermarkSpec, WatermarkStream, Why,
+    exit, sha256_hex,
 };
 pub use colophon_policy::{LabelChoice, Overrides, Profile, Rule};
 

@@ -3,14 +3,14 @@
 use std::io::Write;
 
 use colophon_container::jpeg::{self, Jpeg as File, is_application, marker, preview};
-use colophon_core::{Error, ErrorKind, Limits, Result, Source};
+use colophon_core::{Error, ErrorKind, Limits, PictureEncoding, RenderCx, Result, Source};
 use jpeg_encoder::{
     ChromaSubsamplingMethod, ColorType, Encoder, ImageBuffer, JpegColorType, QuantizationTableType,
     SamplingFactor, rgb_to_ycbcr,
 };
 
-use super::ID;
 use super::decode::Transform;
+use super::{ID, quality};
 use crate::raster::{Raster, Samples};
 
 /// Order in which the coefficients of a table stand in the file (T.81, figure A.6).
@@ -32,16 +32,16 @@ pub(super) fn write(
     file: &File,
     raster: &Raster,
     transform: Transform,
-    limits: &Limits,
+    cx: &RenderCx<'_>,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let mut coded = encode(source, file, raster, transform)?;
+    let mut coded = encode(source, file, raster, transform, cx.tools.picture)?;
     let made = jpeg::walk(&coded, &Limits::default())?;
     rename_components(file, &made, &mut coded);
 
     out.write_all(&[0xff, marker::SOI])?;
     for segment in file.segments.iter().filter(|s| is_application(s.marker)) {
-        if let Some(bytes) = preview::without(segment, source, limits)? {
+        if let Some(bytes) = preview::without(segment, source, cx.limits)? {
             out.write_all(&bytes)?;
         }
     }
@@ -52,7 +52,13 @@ pub(super) fn write(
     Ok(())
 }
 
-fn encode(source: &dyn Source, file: &File, raster: &Raster, transform: Transform) -> Result<Vec<u8>> {
+fn encode(
+    source: &dyn Source,
+    file: &File,
+    raster: &Raster,
+    transform: Transform,
+    encoding: PictureEncoding,
+) -> Result<Vec<u8>> {
     let Samples::U8(samples) = &raster.samples else {
         return Err(Error::unsupported(ID, "16 bits per sample cannot be written"));
     };
@@ -67,7 +73,11 @@ fn encode(source: &dyn Source, file: &File, raster: &Raster, transform: Transfor
         _ => (table(0), table(1).or(table(0))),
     };
     let missing = || Error::malformed(ID, "a component has no quantisation table").at_place("DQT");
-    let (first, second) = (first.ok_or_else(missing)?, second.or(first).ok_or_else(missing)?);
+    let (mut first, mut second) = (first.ok_or_else(missing)?, second.or(first).ok_or_else(missing)?);
+    if let Some(quality) = encoding.least_quality {
+        quality::at_least(&mut first, &quality::LUMA, quality);
+        quality::at_least(&mut second, &quality::CHROMA, quality);
+    }
 
     let mut out = Vec::with_capacity(samples.len() / 4 + 1024);
     let mut encoder = Encoder::new(&mut out, 90);

@@ -5,7 +5,7 @@ use std::io::Write;
 use colophon_container::exif;
 use colophon_container::riff::{self, Chunk};
 use colophon_container::webp::{self, EXIF, VP8X, Webp as File, flag};
-use colophon_core::{Error, ErrorKind, Limits, Result, Source};
+use colophon_core::{Error, ErrorKind, Limits, PictureEncoding, Result, Source};
 
 use super::{ID, exif_block, value};
 use crate::raster::{Color, Raster, Samples};
@@ -22,11 +22,12 @@ pub(super) struct Writer<'a> {
     alpha: bool,
     /// Size of the canvas: the source's, or larger with a strip.
     size: (u32, u32),
+    encoding: PictureEncoding,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(source: &'a dyn Source, file: &'a File) -> Self {
-        Self { source, file, coded: Vec::new(), alpha: false, size: (file.width, file.height) }
+    pub(super) fn new(source: &'a dyn Source, file: &'a File, encoding: PictureEncoding) -> Self {
+        Self { source, file, coded: Vec::new(), alpha: false, size: (file.width, file.height), encoding }
     }
 
     fn animated(&self) -> bool {
@@ -129,7 +130,8 @@ impl<'a> Writer<'a> {
             config.quality = 50.0;
             config.method = 2;
         } else {
-            config.quality = quality(self.source, self.file)?;
+            let least = self.encoding.least_quality.map_or(0.0, f32::from);
+            config.quality = quality(self.source, self.file)?.max(least).min(100.0);
             config.alpha_quality = 100;
         }
         let made = encoder.encode_advanced(&config);
