@@ -344,7 +344,8 @@ pub struct TrustJudgement {
 pub struct LabelEvidence {
     /// What it says, as far as it was read.
     pub text: Option<String>,
-    /// How it was found: `record`, `rhythm`, `text`, `ocr`.
+    /// How it was found: `record`, `rhythm`, `text`, `ocr`; `hidden` where the words are in the file and readers do not see
+    /// them.
     pub method: String,
     /// The record it was compared with.
     pub record: Option<LabelRecord>,

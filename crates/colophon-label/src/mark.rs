@@ -57,7 +57,10 @@ fn finding(answer: &Observation) -> Finding {
         }
         finding = finding.with(Evidence::Label(e.clone()));
     }
-    if *state == State::Invalid {
+    if evidence.as_ref().is_some_and(|e| e.method == "hidden") {
+        let why = "the label's words are in the file, hidden from readers: not shown, of no size, or in the colour behind them";
+        finding = finding.note("label-hidden", why);
+    } else if *state == State::Invalid {
         finding = finding
             .note("label-lost", "the signed record names a label that was not found where it should be");
     }

@@ -146,6 +146,11 @@ fn with_label(x: &Examined<'_>, optional: bool, then: impl Fn(&LabelEvidence, St
     }
     let because = labels.iter().map(|(i, _)| *i);
     let has = |s: State| labels.iter().any(|(_, f)| f.state == s);
+    let is_hidden = |f: &Finding| matches!(&f.evidence, Some(Evidence::Label(e)) if e.method == "hidden");
+    if labels.iter().any(|(_, f)| is_hidden(f)) {
+        let why = "the label's words are in the file, hidden from readers";
+        return Ruling::new(Outcome::Fail, why).on(because);
+    }
     if has(State::Invalid) {
         return Ruling::new(Outcome::Fail, "the record names a label that is not there any more").on(because);
     }

@@ -5,6 +5,7 @@
 //! wrote stay byte for byte.
 
 mod entity;
+mod hiding;
 mod page;
 mod scan;
 
@@ -175,8 +176,17 @@ impl Format for Html {
         cx: &RenderCx<'_>,
     ) -> Result<Vec<Observation>> {
         let text = crate::utf8(INFO.id, source, cx.limits)?;
-        let visible = read(&text, cx.limits)?.visible();
-        Ok(label::observe(&Body { start: 0, text: &visible, prefix: "", open_end: false }, queries))
+        let page = read(&text, cx.limits)?;
+        let visible = page.visible();
+        let seen = label::observe(&Body { start: 0, text: &visible, prefix: "", open_end: false }, queries);
+        if seen.iter().all(|o| !matches!(o, Observation::Label { evidence: None, .. })) {
+            return Ok(seen);
+        }
+        // Words that are in the page and not shown are no label, and it is said that they are there.
+        let hidden = page.hidden();
+        let body = Body { start: 0, text: &hidden, prefix: "", open_end: false };
+        let unseen = label::observe(&body, queries);
+        Ok(seen.into_iter().zip(unseen).map(|(s, u)| label::hidden(s, u)).collect())
     }
 }
 

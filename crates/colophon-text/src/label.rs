@@ -95,6 +95,21 @@ pub(crate) fn observe(body: &Body<'_>, queries: &[Query<'_>]) -> Vec<Observation
         .collect()
 }
 
+/// The answer where readers see no label, given the answer for what they do not see: a label that is hidden is invalid.
+pub(crate) fn hidden(seen: Observation, unseen: Observation) -> Observation {
+    match (&seen, unseen) {
+        (
+            Observation::Label { evidence: None, .. },
+            Observation::Label { evidence: Some(mut e), confidence, .. },
+        ) => {
+            "hidden".clone_into(&mut e.method);
+            e.position = Some("hidden from readers".to_owned());
+            Observation::Label { state: State::Invalid, why: None, evidence: Some(e), confidence }
+        }
+        _ => seen,
+    }
+}
+
 fn look(body: &Body<'_>, record: Option<&LabelRecord>) -> Observation {
     let found = match record {
         Some(record) => written::find_exactly(body.text, &record.text),

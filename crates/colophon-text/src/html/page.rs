@@ -5,6 +5,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::hiding;
 use super::scan::{Kind, Token, value};
 
 /// Elements that stand in a head; anything else begins the body (WHATWG HTML, 13.2.6.4.4).
@@ -22,6 +23,8 @@ const INLINE: [&str; 24] = [
 ];
 /// Media type of a manifest (C2PA 2.5, A.7).
 const C2PA: &str = "application/c2pa";
+/// Most elements in each other whose colours are followed.
+const MAX_COLOURS: usize = 64;
 /// Longest manifest that is decoded, in bytes of base64.
 const MAX_BASE64: usize = 96 << 20;
 
@@ -230,70 +233,88 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// What a reader sees of the body, one line per block. Hidden elements are left out as far as the page itself says
-    /// that they are: the attribute `hidden`, or `display:none` and `visibility:hidden` in a `style` attribute.
+    /// What a reader sees of the body, one line per block; what [`hiding`] says is hidden is left out.
     pub(super) fn visible(&self) -> String {
+        self.text_where(false)
+    }
+
+    /// What is in the body and is not shown.
+    pub(super) fn hidden(&self) -> String {
+        self.text_where(true)
+    }
+
+    fn text_where(&self, wanted: bool) -> String {
         let mut out = String::new();
-        // name and depth of the hidden element the pieces are in
+        // Name and depth of the hidden element the pieces are in.
         let mut hidden: Option<(&str, usize)> = None;
-        for token in self.tokens.iter().filter(|t| t.range.start >= self.body_start) {
+        // Elements that name the colour behind their text: name, depth, colour. Where nothing styles the page it is white.
+        let mut behind: Vec<(&str, usize, String)> = Vec::new();
+        let page = if self.styled() { None } else { Some("#ffffff") };
+        for token in self.tokens.iter().filter(|t| t.range.end >= self.body_start) {
             let tag = self.str(&token.range);
             if let Some((name, depth)) = &mut hidden {
                 match &token.kind {
                     Kind::Start { name: n, .. } if n == name && !tag.ends_with("/>") => *depth += 1,
                     Kind::End { name: n } if n == name => *depth -= 1,
+                    Kind::Text { of: None } if wanted => out.push_str(&super::entity::decode(tag)),
                     _ => {}
                 }
                 if *depth == 0 {
                     hidden = None;
+                    out.push('\n');
                 }
                 continue;
             }
             match &token.kind {
-                Kind::Text { of: None } => out.push_str(&super::entity::decode(tag)),
+                Kind::Text { of: None } if !wanted && token.range.start >= self.body_start => {
+                    out.push_str(&super::entity::decode(tag));
+                }
                 Kind::Start { name, .. } => {
-                    if !tag.ends_with("/>") && is_hidden(name, tag) {
-                        hidden = Some((name, 1));
+                    if !tag.ends_with("/>") {
+                        let colour = behind.last().map(|(_, _, c)| c.as_str()).or(page);
+                        let effect = hiding::effect(name, tag, colour);
+                        match behind.last_mut() {
+                            Some((n, depth, _)) if *n == name => *depth += 1,
+                            _ => {}
+                        }
+                        if effect.hidden {
+                            hidden = Some((name, 1));
+                        } else if let Some(colour) = effect.behind
+                            && behind.len() < MAX_COLOURS
+                        {
+                            behind.push((name, 1, colour));
+                        }
                     }
                     if !INLINE.contains(&name.as_str()) {
                         out.push('\n');
                     }
                 }
-                Kind::End { name } if !INLINE.contains(&name.as_str()) => out.push('\n'),
+                Kind::End { name } => {
+                    if let Some((n, depth, _)) = behind.last_mut()
+                        && *n == name
+                    {
+                        *depth -= 1;
+                        if *depth == 0 {
+                            behind.pop();
+                        }
+                    }
+                    if !INLINE.contains(&name.as_str()) {
+                        out.push('\n');
+                    }
+                }
                 _ => {}
             }
         }
         out
     }
-}
 
-fn is_hidden(name: &str, tag: &str) -> bool {
-    if matches!(name, "template" | "svg" | "math") {
-        return true;
+    /// Whether a style sheet may give the page another colour than white.
+    fn styled(&self) -> bool {
+        self.tokens.iter().any(|t| match &t.kind {
+            Kind::Start { name, .. } if name == "style" => true,
+            Kind::Start { name, .. } if name == "link" => value(self.str(&t.range), "rel")
+                .is_some_and(|r| r.to_ascii_lowercase().contains("stylesheet")),
+            _ => false,
+        })
     }
-    // elements without an end tag cannot hide what follows
-    if matches!(
-        name,
-        "br" | "hr"
-            | "img"
-            | "input"
-            | "link"
-            | "meta"
-            | "source"
-            | "wbr"
-            | "area"
-            | "col"
-            | "embed"
-            | "track"
-    ) {
-        return false;
-    }
-    if value(tag, "hidden").is_some() {
-        return true;
-    }
-    value(tag, "style").is_some_and(|style| {
-        let style: String =
-            style.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-        style.contains("display:none") || style.contains("visibility:hidden")
-    })
 }

@@ -1,4 +1,4 @@
-use colophon_core::{LabelSpec, Tools, WrittenSpec};
+use colophon_core::{LabelSpec, State, Tools, WrittenSpec};
 
 use super::*;
 
@@ -90,6 +90,40 @@ fn words_in_scripts_comments_and_hidden_elements_are_no_label() {
     for text in ["<body><p><b>AI</b>生成</p>", "<p>AI&#29983;&#x6210;</p>", "<br>AI生成<br>a"] {
         assert_eq!(labelled(text, TextPosition::Start), text);
     }
+}
+
+#[test]
+fn a_label_that_readers_do_not_see_is_invalid_and_said_to_be_hidden() {
+    let look = |text: &str| {
+        let cx = RenderCx { limits: &Limits::default(), tools: &Tools::default() };
+        let answers = HTML.observe(&text.as_bytes(), &[Query::Label(None)], &cx).unwrap();
+        match answers.into_iter().next() {
+            Some(Observation::Label { state, evidence, .. }) => (state, evidence),
+            other => panic!("{other:?}"),
+        }
+    };
+    for text in [
+        "<body><p style='display:none'>AI生成</p><p>a",
+        "<body><p style='font-size:0'>AI生成</p><p>a",
+        "<body><p style='color:white'>AI生成</p><p>a",
+        "<body bgcolor='#000'><p style='color:black'>AI生成</p><p>a",
+        "<body><div style='background:#eee'><div>b</div><p style='color:#eee'>AI生成</p></div><p>a",
+        "<body style='color:rgba(0,0,0,0)'><p>AI生成</p></body>",
+        "<body><p hidden>AI生成</p><p>a",
+    ] {
+        let (state, evidence) = look(text);
+        let evidence = evidence.unwrap_or_else(|| panic!("{text}: {state}"));
+        assert_eq!((state, evidence.method.as_str()), (State::Invalid, "hidden"), "{text}");
+        assert_eq!(evidence.text.as_deref(), Some("AI生成"), "{text}");
+    }
+    for text in [
+        "<body><p>AI生成</p><p style='display:none'>AI生成</p>",
+        "<head><style>body{background:#000}</style></head><body><p style='color:#fff'>AI生成</p>",
+        "<body><div style='background:#eee'>b</div><p style='color:#eee'>AI生成</p>",
+    ] {
+        assert_eq!(look(text).0, State::Present, "{text}");
+    }
+    assert_eq!(look("<body><p>a</p><p hidden>b</p>").0, State::Absent);
 }
 
 #[test]
