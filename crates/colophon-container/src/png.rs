@@ -264,7 +264,7 @@ impl Png {
         Ok(Some(Text { keyword, value, kind }))
     }
 
-    /// Puts a chunk in the place of the first of `old`, or before the first `IDAT` when there is none; the other `old`
+    /// Puts a chunk in the place of the first of `old`, or before the first `fcTL` or `IDAT` when there is none; the other `old`
     /// ones go away. A chunk that is there already, byte for byte, stays.
     ///
     /// # Errors
@@ -279,8 +279,9 @@ impl Png {
                 patch.replace(first.range.clone(), new);
             }
         } else {
-            let idat = self.of(*b"IDAT").next().map_or(self.end, |c| c.range.start);
-            patch.insert(idat, new);
+            // Readers of animations expect nothing between the control of the first frame and its pixels.
+            let pixels = self.chunks.iter().find(|c| matches!(&c.id, b"fcTL" | b"IDAT"));
+            patch.insert(pixels.map_or(self.end, |c| c.range.start), new);
         }
         Ok(())
     }

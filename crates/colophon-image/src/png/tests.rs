@@ -386,7 +386,10 @@ fn png_11_3_6_a_label_is_on_every_frame_and_the_rest_of_them_stays() {
         assert_eq!(p.other["frames"], "5");
         let Observation::Label { state, .. } = observe(&out, Query::Label(Some(record))) else { panic!() };
         assert_eq!(state, State::Present);
-        // Metadata and rendering again take what was written.
+        // Metadata goes where animations still play, and rendering again takes what was written.
+        let edit = Edit::set(Slot::Xmp, "xmp", b"<x:xmpmeta/>".to_vec());
+        let out = FORMAT.edit(&out, &[edit], &Limits::default()).unwrap().apply_to_vec(&out).unwrap();
+        assert_eq!(composed(&out), after);
         assert_eq!(render(&out, &[watermark()]).1.len(), 1);
     }
 }
