@@ -60,6 +60,9 @@ pub struct Options {
     pub watermark_strength: String,
     /// Secrets to try when reading, besides the public schedule.
     pub watermark_keys: Vec<Vec<u8>>,
+    /// Decode the content, for labels and watermarks. Without it metadata and manifests are read, and the others are said not
+    /// to have been asked for.
+    pub content: bool,
     /// Export manifests as crJSON too, for [`crate::crjson`].
     pub crjson: bool,
     /// Skip marks that cannot be placed instead of failing.
@@ -86,6 +89,7 @@ impl Options {
             watermark_key: None,
             watermark_strength: "default".to_owned(),
             watermark_keys: Vec::new(),
+            content: true,
             crjson: false,
             best_effort: false,
             digests: true,

@@ -15,7 +15,7 @@ use crate::{Options, Profiles, registry};
 /// Only when the input cannot be examined at all: unknown format, broken container, a limit. Whatever is wrong with a
 /// mark is a finding.
 pub fn verify(input: &[u8], profiles: &Profiles, options: &Options) -> Result<Report> {
-    judged(&input, profiles, options, Depth::Content)
+    judged(&input, profiles, options, Depth::asked(options))
 }
 
 /// [`verify`] for a file on disk: formats whose files are large are not read into memory.
@@ -23,7 +23,7 @@ pub fn verify(input: &[u8], profiles: &Profiles, options: &Options) -> Result<Re
 /// # Errors
 /// As [`verify`].
 pub fn verify_file(input: &FileSource, profiles: &Profiles, options: &Options) -> Result<Report> {
-    on_disk(input, options, |source| judged(source, profiles, options, Depth::Content))
+    on_disk(input, options, |source| judged(source, profiles, options, Depth::asked(options)))
 }
 
 /// [`inspect`] for a file on disk, as [`verify_file`].
@@ -31,7 +31,9 @@ pub fn verify_file(input: &FileSource, profiles: &Profiles, options: &Options) -
 /// # Errors
 /// As [`verify`].
 pub fn inspect_file(input: &FileSource, options: &Options) -> Result<Report> {
-    on_disk(input, options, |source| Opened::open(source, options)?.report(source, options, Depth::Content))
+    on_disk(input, options, |source| {
+        Opened::open(source, options)?.report(source, options, Depth::asked(options))
+    })
 }
 
 /// Reads a file from disk or, where its format needs that, from memory.
@@ -96,7 +98,7 @@ fn judged_day(options: &Options) -> &str {
 /// # Errors
 /// As [`verify`].
 pub fn inspect(input: &[u8], options: &Options) -> Result<Report> {
-    Opened::open(&input, options)?.report(&input, options, Depth::Content)
+    Opened::open(&input, options)?.report(&input, options, Depth::asked(options))
 }
 
 /// An input whose format is known and whose container was walked.
@@ -121,6 +123,13 @@ pub(crate) enum Depth {
         /// A watermark was, under the schedule of [`Options::watermark_key`].
         watermark: bool,
     },
+}
+
+impl Depth {
+    fn asked(options: &Options) -> Self {
+        // As for reading back nothing: every question about the content is answered with "not asked".
+        if options.content { Self::Content } else { Self::Written { label: false, watermark: false } }
+    }
 }
 
 impl Opened {

@@ -32,6 +32,9 @@ pub(crate) struct InputArgs {
     /// Secret of a private watermark key schedule to try, as a key URI.
     #[arg(long, value_name = "URI")]
     pub(crate) watermark_key: Vec<String>,
+    /// Read metadata and manifests only: nothing is decoded, labels and watermarks are not checked.
+    #[arg(long)]
+    pub(crate) metadata_only: bool,
     /// How the result is shown.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: OutputFormat,

@@ -221,7 +221,7 @@ pub(crate) fn why_words(why: colophon::Why) -> &'static str {
         W::Undecodable => "the content could not be decoded",
         W::NotBuilt => "this build cannot look for it",
         W::Unclear => "the picture is too small or too blurred to tell",
-        W::NotAsked => "not written, so not looked for",
+        W::NotAsked => "not asked for",
         _ => "not looked for",
     }
 }

@@ -124,6 +124,7 @@ fn options(args: &InputArgs, config: &Config) -> Result<Options, Failure> {
     let mut options = super::options(&args.limit)?;
     options.trust = trust::gather(&args.trust, config)?;
     options.watermark_keys = signer::secrets(&args.watermark_key)?;
+    options.content = !args.metadata_only;
     options.crjson = args.output() == OutputFormat::Crjson;
     if options.crjson && cfg!(not(feature = "c2pa")) {
         return Err(Failure::usage("this build reads no manifests: crjson needs the feature c2pa"));
