@@ -91,8 +91,9 @@ impl DetectStream<'_> {
         self.tokens
     }
 
-    /// Lets the stream have one of `shares` parts of the memory, for several streams at once.
-    pub(crate) fn share_room(&mut self, shares: usize) {
+    /// Lets the stream have one of `shares` parts of the memory for contexts, for several streams at once. What it holds above
+    /// that is forgotten as where memory is full.
+    pub fn share_memory(&mut self, shares: usize) {
         let slots = SLOTS / shares.max(1) / self.layouts.len().max(1);
         for layout in &mut self.layouts {
             layout.shrink(slots);

@@ -36,9 +36,7 @@ impl TextDetector {
     /// The text is cut where its tokens stay the same if there is such a place. Each form of the text is made piece by piece.
     pub fn detect_stream(&self, mut reader: impl Read) -> Result<TextDetection> {
         let mut stream = self.detector().stream(None);
-        stream.share_room(SHARES);
-        let mut stream = self.detector().stream(None);
-        stream.share_room(SHARES);
+        stream.share_memory(SHARES);
         let mut groups = vec![Group { forms: Form::ALL.to_vec(), stream, cuts: Cuts::default() }];
         let mut text = String::new();
         let mut source = Source { bytes: Vec::new(), consumed: 0, ended: false };
@@ -97,7 +95,7 @@ impl TextDetector {
             let count = parts.len();
             if let Some(stream) = &mut stream {
                 // before it is copied
-                stream.share_room(SHARES * (others + count));
+                stream.share_memory(SHARES * (others + count));
             }
             for (i, (index, forms)) in parts.into_iter().enumerate() {
                 let mine = if i + 1 == count { stream.take() } else { stream.clone() };
@@ -106,7 +104,7 @@ impl TextDetector {
         }
         let shares = SHARES * parted.len();
         for (index, mut group) in parted {
-            group.stream.share_room(shares);
+            group.stream.share_memory(shares);
             group.stream.push(&known[index].1)?;
             groups.push(group);
         }
