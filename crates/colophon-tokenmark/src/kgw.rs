@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::prf::mersenne::{Draws, torch_permutation};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroize;
@@ -282,6 +282,8 @@ pub(crate) struct GreenLists {
     lists: HashMap<(u64, u32, u32), Vec<u64>>,
     /// Seeds that were asked for once or twice: following one token is cheaper than making a list for it.
     asked: HashMap<(u64, u32, u32), u8>,
+    /// Keys of the lists, the oldest first.
+    order: VecDeque<(u64, u32, u32)>,
     bytes: usize,
     entries: Vec<u32>,
 }
@@ -320,21 +322,31 @@ impl GreenLists {
         // only the low 32 bits of a seed count
         let key = (seed & 0xFFFF_FFFF, scheme.vocabulary, scheme.green);
         let size = 8 * (scheme.vocabulary as usize).div_ceil(64);
-        if !self.lists.contains_key(&key) && self.bytes + size > CACHE_BYTES {
-            self.lists.clear();
-            self.bytes = 0;
+        if !self.lists.contains_key(&key) {
+            let list = self.make(scheme, seed, size / 8);
+            self.bytes += size;
+            self.order.push_back(key);
+            self.lists.insert(key, list);
         }
-        let Self { lists, bytes, entries, .. } = self;
-        lists.entry(key).or_insert_with(|| {
-            *bytes += size;
-            entries.clear();
-            entries.resize(scheme.vocabulary as usize, 0);
-            count_up(entries);
-            let mut list = vec![0u64; size / 8];
-            // an entry is final once it is drawn, so nothing needs to be put in the place of the draw
-            scheme.draws.chosen(seed, entries, |id| list[id as usize / 64] |= 1 << (id % 64));
-            list
-        })
+        self.lists.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Makes a list, in place of the oldest ones if there is no more room.
+    fn make(&mut self, scheme: &Kgw, seed: u64, words: usize) -> Vec<u64> {
+        let mut list = Vec::new();
+        while self.bytes + 8 * words > CACHE_BYTES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            list = self.lists.remove(&oldest).unwrap_or_default();
+            self.bytes = self.bytes.saturating_sub(8 * list.len());
+        }
+        list.clear();
+        list.resize(words, 0);
+        self.entries.resize(scheme.vocabulary as usize, 0);
+        count_up(&mut self.entries);
+        // an entry is final once it is drawn, so nothing needs to be put in the place of the draw
+        scheme.draws.chosen(seed, &mut self.entries, |id| list[id as usize / 64] |= 1 << (id % 64));
+        list
     }
 }
 

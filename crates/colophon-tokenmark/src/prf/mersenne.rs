@@ -66,7 +66,7 @@ fn temper(mut y: u32) -> u32 {
     y ^ (y >> 18)
 }
 
-/// Ranges whose quotients single precision knows to within one, and whose doubles fit into an `i32`.
+/// Ranges whose quotients single precision knows to within one half, and which fit twice into an `i32`.
 const MANY: std::ops::RangeInclusive<u32> = 1 << 12..=1 << 30;
 
 /// `word % range` for ranges from 1 on.
@@ -80,12 +80,14 @@ fn remainder(word: u32, range: u32) -> u32 {
 /// `word % range` for ranges of [`MANY`]: twice as many divisions at a time.
 #[inline(always)]
 fn remainder_of_many(word: u32, range: u32) -> u32 {
-    // halves keep the conversion signed, which vector units have; the quotient is below 2^20 and off by less than 1/2
-    let quotient = ((word >> 1) as i32 as f32 / (range as i32 as f32 * 0.5)) as i32;
-    let rest = (word as i32).wrapping_sub(quotient.wrapping_mul(range as i32));
-    // from -range to 2 * range
-    let rest = if rest < 0 { rest.wrapping_add(range as i32) } else { rest } as u32;
-    if rest >= range { rest - range } else { rest }
+    /// Added to a small number, it rounds it to the nearest whole one, which is left in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    // halves keep the conversions signed, which vector units have; the quotient is below 2^20 and off by less than 0.2
+    let quotient = (word >> 1) as i32 as f32 / (range as i32 as f32 * 0.5) + ROUND;
+    let quotient = quotient.to_bits() & 0x003F_FFFF;
+    // rounded up or down, the rest is between -0.7 and 0.7 of the range
+    let rest = word.wrapping_sub(quotient.wrapping_mul(range));
+    if (rest as i32) < 0 { rest.wrapping_add(range) } else { rest }
 }
 
 /// `torch.randint(0, 2, (len,))` on a CPU generator seeded with `seed`.
@@ -123,13 +125,15 @@ impl Draws {
                 || {
                     rng.refill();
                     let range = self.len - first;
+                    let state = &rng.state[..offsets.len()];
+                    // plain indexes: a counter that might overflow keeps these loops from becoming vector code
                     if range - offsets.len() as u32 >= *MANY.start() && range <= *MANY.end() {
-                        for (k, (offset, &word)) in (0u32..).zip(offsets.iter_mut().zip(&rng.state)) {
-                            *offset = remainder_of_many(temper(word), range - k);
+                        for k in 0..state.len() {
+                            offsets[k] = remainder_of_many(temper(state[k]), range - k as u32);
                         }
                     } else {
-                        for (k, (offset, &word)) in (0u32..).zip(offsets.iter_mut().zip(&rng.state)) {
-                            *offset = remainder(temper(word), range - k);
+                        for k in 0..state.len() {
+                            offsets[k] = remainder(temper(state[k]), range - k as u32);
                         }
                     }
                 },
