@@ -4,7 +4,7 @@
 //! cargo run --release --manifest-path examples/candle/Cargo.toml
 //! ```
 //!
-//! A small model of bytes is trained on the texts of this repository, half a minute on one core. It is sampled from three
+//! A small model of bytes is trained on the texts of this repository, in seconds; to build candle takes minutes. It is sampled from three
 //! times: unmarked; with the mark in the closure of candle's `sample_f`; and with the mark in a logits
 //! processor of the shape mistral.rs takes. Then all three answers are looked at with the key and with another one. The
 //! program fails if a mark is not found, or one is found where there is none.
