@@ -19,8 +19,8 @@ const RATE: u32 = 8_000;
 const BLOCK: usize = 1 << 16;
 /// Share of the sample before that is taken off.
 const PRE: f32 = 0.95;
-/// Normalised correlation from which a prompt counts as heard. White noise as loud as the prompt leaves 0.7; the
-/// highest in hours of other sound stands in docs/robustness/audio.md.
+/// Normalised correlation from which a prompt counts as heard. White noise as loud as the prompt leaves 0.7; sound without a
+/// prompt stays within a few hundredths of 0.
 pub(crate) const THRESHOLD: f32 = 0.4;
 
 /// A prompt that was heard.
