@@ -329,3 +329,51 @@ fn hand_over(job: &Job<'_>, after: &Path, out: &mut dyn Write) -> Result<()> {
     patch.apply(&file, out)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As ffprobe describes it.
+    fn refused(streams: &str) -> Option<String> {
+        let probe: Probe = serde_json::from_str(&format!("{{\"streams\":[{streams}]}}")).unwrap();
+        refuse_what_would_be_lost("mp4", &probe, &probe.streams[0]).err().map(|e| e.to_string())
+    }
+
+    fn with_data(codec: &str, kind: &str) -> Option<String> {
+        refused(&format!(
+            "{{\"codec_type\":\"video\",\"codec_name\":\"{codec}\",\"side_data_list\":[{{\"side_data_type\":\"{kind}\"}}]}}"
+        ))
+    }
+
+    #[test]
+    fn what_encoding_again_would_lose_is_refused_by_name() {
+        for (codec, kind, named) in [
+            ("hevc", "DOVI configuration record", "Dolby Vision"),
+            ("hevc", "Dolby Vision RPU Data", "Dolby Vision"),
+            ("hevc", "Dolby Vision Metadata", "Dolby Vision"),
+            ("hevc", "HDR Dynamic Metadata SMPTE2094-40 (HDR10+)", "HDR10+"),
+            ("av1", "Mastering display metadata", "Mastering display metadata"),
+            ("vp9", "Content light level metadata", "Content light level metadata"),
+        ] {
+            let said = with_data(codec, kind);
+            assert!(said.as_ref().is_some_and(|s| s.contains(named)), "{kind}: {said:?}");
+        }
+        let interlaced = refused(r#"{"codec_type":"video","codec_name":"h264","field_order":"tt"}"#);
+        assert!(interlaced.is_some_and(|s| s.contains("interlaced")));
+        let data = refused(
+            r#"{"codec_type":"video","codec_name":"h264"},{"index":1,"codec_type":"data","codec_tag_string":"gpmd"}"#,
+        );
+        assert!(data.is_some_and(|s| s.contains("gpmd")));
+    }
+
+    #[test]
+    fn what_encoders_keep_is_not_refused() {
+        assert_eq!(with_data("hevc", "Mastering display metadata"), None);
+        assert_eq!(with_data("h264", "Display Matrix"), None);
+        let tmcd = refused(
+            r#"{"codec_type":"video","codec_name":"h264","field_order":"progressive"},{"index":1,"codec_type":"data","codec_tag_string":"tmcd"}"#,
+        );
+        assert_eq!(tmcd, None);
+    }
+}
