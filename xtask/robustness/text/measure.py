@@ -110,7 +110,7 @@ def peer(args, folder):
     ours = json.loads(subprocess.run([args.robustness, "--peer", folder], check=True, capture_output=True, text=True).stdout)
     yield "## Against Hugging Face\n"
     yield (f"transformers {transformers.__version__}, torch {torch.__version__}, one thread; whole rows of {vocabulary:,} logits, "
-           "the least processor time of several calls, every call with another last token. The results were compared entry by "
+           "the least processor time of several calls (ours: the least time of many), every call with another last token. The results were compared entry by "
            "entry.\n")
     yield "| processor | theirs, ms | ours, ms | ratio | largest difference of a probability |"
     yield "|---|---|---|---|---|"

@@ -91,5 +91,5 @@ Simulated languages draw, for every pair of preceding tokens, a power law over 6
 itself random, scaled to the given mean entropy; three in ten contexts are nearly certain. Repeated contexts are left
 unmarked, as in the engines. p-values are those of the whole text unless a column says otherwise. `TPR at 1e-4` is the share
 of marked texts with a p-value of at most 1e-4; with 300 texts a share of 1.000 means above 0.99 with 95 % confidence.
-Times are processor time of one core of the machine that ran the script, best of several runs.
+Times are those of one core of the machine that ran the script, the best of many runs of a few milliseconds.
 ";

@@ -1,4 +1,4 @@
-//! Processor time per token, best of several runs.
+//! Time per token on one core, best of many short runs.
 
 use crate::tables::{SCHEMES, key};
 use colophon_tokenmark::prf::philox::philox;
@@ -6,34 +6,24 @@ use colophon_tokenmark::*;
 use std::io::{self, Write};
 use std::time::Instant;
 
-/// Seconds per call of `run`, the best of several batches.
+/// Seconds per call of `run`, the best of many batches of a few milliseconds: short enough that some of them are not
+/// interrupted. (What the system counts as a thread's processor time grows in steps as long as such a batch.)
 pub(crate) fn best_time(mut run: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
     let mut calls = 1usize;
     let start = Instant::now();
     while start.elapsed().as_secs_f64() < 1.5 {
-        let (batch, used) = (Instant::now(), processor_time());
+        let batch = Instant::now();
         for _ in 0..calls {
             run();
         }
-        // waiting for a processor that others use is not counted where the system says what this thread used
-        let waited = batch.elapsed().as_secs_f64();
-        let seconds = match (used, processor_time()) {
-            (Some(before), Some(after)) if after > before => (after - before).min(waited),
-            _ => waited,
-        };
+        let seconds = batch.elapsed().as_secs_f64();
         best = best.min(seconds / calls as f64);
-        if seconds < 0.005 {
+        if seconds < 0.001 {
             calls *= 2;
         }
     }
     best
-}
-
-/// Seconds of processor time this thread has used (Linux).
-fn processor_time() -> Option<f64> {
-    let line = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(line.split(' ').next()?.parse::<u64>().ok()? as f64 * 1e-9)
 }
 
 fn logits(len: usize) -> Vec<f32> {
