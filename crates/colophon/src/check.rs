@@ -62,10 +62,8 @@ pub(crate) fn against_plan(
             }
         }
     }
-    if plan.watermark {
-        if !watermark_reads(record, report) {
-            wrong.push("the watermark does not read back".to_owned());
-        }
+    if plan.watermark && !watermark_reads(record, report) {
+        wrong.push("the watermark does not read back".to_owned());
     }
     if wrong.is_empty() { Ok(()) } else { Err(Error::new(ErrorKind::Check, wrong.join("; "))) }
 }

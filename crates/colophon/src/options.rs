@@ -37,6 +37,7 @@ impl Profiles {
 /// What a call may use. Same input, same declaration, same options: same bytes, for formats whose encoders are
 /// deterministic.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each switches something of its own, and any may be on")]
 pub struct Options {
     /// File name or media type of the input. Content decides; the hint breaks ties between text formats.
     pub hint: Option<String>,
