@@ -240,7 +240,7 @@ fn bias_listed(values: &mut [f32], list: &[u64], bias: f32) {
     const HALF: usize = 32;
     crate::simd::vectorized(
         #[inline(always)]
-        || {
+        move || {
             for (values, &word) in values.chunks_mut(2 * HALF).zip(list) {
                 for (half, values) in values.chunks_mut(HALF).enumerate() {
                     let word = (word >> (HALF * half)) as u32;
@@ -345,7 +345,7 @@ impl GreenLists {
         self.entries.resize(scheme.vocabulary as usize, 0);
         count_up(&mut self.entries);
         // an entry is final once it is drawn, so nothing needs to be put in the place of the draw
-        scheme.draws.chosen(seed, &mut self.entries, |id| list[id as usize / 64] |= 1 << (id % 64));
+        scheme.draws.chosen(seed, &mut self.entries, &mut list);
         list
     }
 }

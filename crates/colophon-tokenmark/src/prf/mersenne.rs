@@ -125,6 +125,8 @@ impl Draws {
                 || {
                     rng.refill();
                     let range = self.len - first;
+                    // the slices themselves, not what was captured: their ends must be plain to see for vector code
+                    let offsets: &mut [u32] = &mut *offsets;
                     let state = &rng.state[..offsets.len()];
                     // plain indexes: a counter that might overflow keeps these loops from becoming vector code
                     if range - offsets.len() as u32 >= *MANY.start() && range <= *MANY.end() {
@@ -154,14 +156,16 @@ impl Draws {
         });
     }
 
-    /// Calls `choose` with every entry drawn, in order. `entries` holds the numbers below `len` in order and is changed.
-    pub(crate) fn chosen(self, seed: u64, entries: &mut [u32], mut choose: impl FnMut(u32)) {
+    /// Sets the bit of every entry drawn in `list`, the lowest of 64 first. `entries` holds the numbers below `len` in order
+    /// and is changed.
+    pub(crate) fn chosen(self, seed: u64, entries: &mut [u32], list: &mut [u64]) {
         self.runs(seed, |first, offsets| {
             let rest = &mut entries[first as usize..];
+            let list: &mut [u64] = &mut *list;
             for (i, &offset) in offsets.iter().enumerate() {
                 let (here, there) = (rest[i], &mut rest[i + offset as usize]);
-                choose(*there);
-                *there = here;
+                let id = std::mem::replace(there, here);
+                list[id as usize / 64] |= 1 << (id % 64);
             }
             true
         });
