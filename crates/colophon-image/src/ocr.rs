@@ -61,16 +61,26 @@ pub fn read_label(tool: &Path, picture: &Luma<'_>, limits: &Limits) -> Observati
     };
     let short = picture.width.min(picture.height).max(1) as f32;
     let scale = (WORKING_SIDE / short).min(MOST_ENLARGED);
-    for (window, inverted) in WINDOWS.iter().map(|w| (w, false)).chain([(&WINDOWS[0], true)]) {
-        let part = Part::of(window, picture);
-        let (bytes, width, height) = part.picture(picture, scale, inverted);
-        if u64::from(width) * u64::from(height) > limits.pixels {
+    let [whole, corners @ ..] = &WINDOWS;
+    // Most labels are read in the picture as a whole. For the rest the program is started once more, not once for every part:
+    // a third of its time goes into reading its models.
+    let closely: Vec<_> = corners.iter().map(|w| (w, false)).chain([(whole, true)]).collect();
+    for looks in [vec![(whole, false)], closely] {
+        let parts: Vec<Part> = looks.iter().map(|(window, _)| Part::of(window, picture)).collect();
+        let pages: Vec<Page> = parts
+            .iter()
+            .zip(&looks)
+            .map(|(part, (_, inverted))| part.page(picture, scale, *inverted))
+            .collect();
+        if pages.iter().map(|p| p.samples.len() as u64).sum::<u64>() > limits.pixels.saturating_mul(4) {
             return not_checked(Why::Limit);
         }
-        let Some(answer) = run(tool, &bytes, limits) else { return not_checked(Why::MissingTool) };
-        let lines = lines(&answer, scale, (part.left as f32, part.top as f32));
-        if let Some(found) = label(&lines) {
-            let found = closer(tool, picture, scale, inverted, found, limits);
+        let Some(answer) = run(tool, &tiff(&pages), limits) else { return not_checked(Why::MissingTool) };
+        for (number, (part, (_, inverted))) in (1..).zip(parts.iter().zip(&looks)) {
+            let lines = lines(&answer, number, scale, (part.left as f32, part.top as f32));
+            let halved = || halved(tool, picture, scale, *inverted, &lines, limits);
+            let Some(found) = label(&lines).or_else(halved) else { continue };
+            let found = closer(tool, picture, scale, *inverted, found, limits);
             let ink = ink_height(picture, &found);
             let position = place(
                 (found.left, found.top, found.right - found.left, found.bottom - found.top),
@@ -94,6 +104,42 @@ pub fn read_label(tool: &Path, picture: &Luma<'_>, limits: &Limits) -> Observati
     not_checked(Why::Unclear)
 }
 
+/// A label of which only the second half was read, as it reads from close by: a lone `AI` above it loses its thin letter.
+fn halved(
+    tool: &Path,
+    picture: &Luma<'_>,
+    scale: f32,
+    inverted: bool,
+    lines: &[Line],
+    limits: &Limits,
+) -> Option<Line> {
+    let half = lines.iter().find(|l| ["GENERATED", "MODIFIED"].contains(&l.text.as_str()))?;
+    [2.7, 1.6].into_iter().find_map(|zoom| around(tool, picture, scale * zoom, inverted, half, 1.0, limits))
+}
+
+/// The label that is read in what stands around a line, up to so many times its size away.
+fn around(
+    tool: &Path,
+    picture: &Luma<'_>,
+    scale: f32,
+    inverted: bool,
+    line: &Line,
+    reach: f32,
+    limits: &Limits,
+) -> Option<Line> {
+    let (width, height) = (picture.width as f32, picture.height as f32);
+    let (wide, high) = (line.right - line.left, line.bottom - line.top);
+    let window = [
+        (line.left - reach * wide) / width,
+        (line.top - 2.0 * reach * high) / height,
+        (line.right + reach * wide) / width,
+        (line.bottom + 2.0 * reach * high) / height,
+    ];
+    let part = Part::of(&window.map(|v| v.clamp(0.0, 1.0)), picture);
+    let answer = run(tool, &tiff(&[part.page(picture, scale, inverted)]), limits)?;
+    label(&lines(&answer, 1, scale, (part.left as f32, part.top as f32)))
+}
+
 /// A label that was read in Latin letters, as it reads from close by when Chinese ones stand beside them: they have more strokes
 /// for their size, and are the first that a busy ground swallows.
 fn closer(tool: &Path, picture: &Luma<'_>, scale: f32, inverted: bool, found: Line, limits: &Limits) -> Line {
@@ -101,20 +147,8 @@ fn closer(tool: &Path, picture: &Luma<'_>, scale: f32, inverted: bool, found: Li
     if ideographs(&found.text) {
         return found;
     }
-    let (width, height) = (picture.width as f32, picture.height as f32);
-    let (wide, high) = (found.right - found.left, found.bottom - found.top);
     for (reach, zoom, inverted) in [(1.0, 1.0, inverted), (1.5, 1.6, inverted), (1.5, 1.6, !inverted)] {
-        let around = [
-            (found.left - reach * wide) / width,
-            (found.top - 2.0 * reach * high) / height,
-            (found.right + reach * wide) / width,
-            (found.bottom + 2.0 * reach * high) / height,
-        ];
-        let part = Part::of(&around.map(|v| v.clamp(0.0, 1.0)), picture);
-        let scale = scale * zoom;
-        let (bytes, ..) = part.picture(picture, scale, inverted);
-        let read = run(tool, &bytes, limits)
-            .and_then(|answer| label(&lines(&answer, scale, (part.left as f32, part.top as f32))));
+        let read = around(tool, picture, scale * zoom, inverted, &found, reach, limits);
         if let Some(read) = read.filter(|r| ideographs(&r.text)) {
             return read;
         }
@@ -138,11 +172,11 @@ impl Part {
         Self { left: x, top: y, width: span(x, right, luma.width), height: span(y, bottom, luma.height) }
     }
 
-    /// Its brightness at another scale, as a PGM file: means of what a pixel covers, or values between neighbours.
-    fn picture(&self, luma: &Luma<'_>, scale: f32, inverted: bool) -> (Vec<u8>, u32, u32) {
+    /// Its brightness at another scale: means of what a pixel covers, or values between neighbours.
+    fn page(&self, luma: &Luma<'_>, scale: f32, inverted: bool) -> Page {
         let side = |v: u32| ((v as f32 * scale).round() as u32).max(1);
         let (width, height) = (side(self.width), side(self.height));
-        let mut out = format!("P5 {width} {height} 255\n").into_bytes();
+        let mut out = Vec::with_capacity(width as usize * height as usize);
         let step = 1.0 / scale;
         let pitch = luma.width as usize;
         let row = |y: u32| {
@@ -194,8 +228,55 @@ impl Part {
                 }
             }
         }
-        (out, width, height)
+        Page { samples: out, width, height }
     }
+}
+
+/// A grey picture, a byte a pixel.
+struct Page {
+    samples: Vec<u8>,
+    width: u32,
+    height: u32,
+}
+
+/// Pages as one file, uncompressed (TIFF 6.0, sections 2 and 4).
+fn tiff(pages: &[Page]) -> Vec<u8> {
+    /// Entries of a directory, and its bytes: a count, twelve bytes an entry, where the next one stands.
+    const ENTRIES: u16 = 9;
+    const DIRECTORY: u32 = 2 + 12 * ENTRIES as u32 + 4;
+    let mut out = b"II*\0".to_vec();
+    let mut at = 8_u32;
+    out.extend(at.to_le_bytes());
+    for (number, page) in pages.iter().enumerate() {
+        let len = page.samples.len() as u32;
+        let strip = at.saturating_add(DIRECTORY);
+        // Directories begin at even places.
+        let next = strip.saturating_add(len).saturating_add(len & 1);
+        out.extend(ENTRIES.to_le_bytes());
+        let (short, long) = (3_u16, 4_u16);
+        for (tag, kind, value) in [
+            (256_u16, long, page.width),
+            (257, long, page.height),
+            (258, short, 8),
+            (259, short, 1),
+            (262, short, 1),
+            (273, long, strip),
+            (277, short, 1),
+            (278, long, page.height),
+            (279, long, len),
+        ] {
+            out.extend(tag.to_le_bytes());
+            out.extend(kind.to_le_bytes());
+            out.extend(1_u32.to_le_bytes());
+            out.extend(value.to_le_bytes());
+        }
+        let last = number + 1 == pages.len();
+        out.extend(if last { 0 } else { next }.to_le_bytes());
+        out.extend_from_slice(&page.samples);
+        out.resize(next as usize, 0);
+        at = next;
+    }
+    out
 }
 
 /// The program's table of words; `None` when it cannot be started, fails, or takes too long.
@@ -248,9 +329,9 @@ fn capitals(word: &str) -> String {
     }
 }
 
-/// The words of a table (level, page, block, paragraph, line, word, left, top, width, height, confidence, text), by
-/// line.
-fn lines(table: &str, scale: f32, origin: (f32, f32)) -> Vec<Line> {
+/// The words on one page of a table (level, page, block, paragraph, line, word, left, top, width, height, confidence, text),
+/// by line.
+fn lines(table: &str, wanted: usize, scale: f32, origin: (f32, f32)) -> Vec<Line> {
     let mut out: Vec<(Vec<&str>, Line)> = Vec::new();
     for row in table.lines().skip(1) {
         let cells: Vec<&str> = row.split('\t').collect();
@@ -260,7 +341,7 @@ fn lines(table: &str, scale: f32, origin: (f32, f32)) -> Vec<Line> {
         };
         let sure = confidence.parse().is_ok_and(|c: f32| c >= LEAST);
         let number = |s: &str| s.parse().unwrap_or(0.0_f32) / scale;
-        if level != "5" || text.trim().is_empty() || !sure {
+        if level != "5" || text.trim().is_empty() || !sure || page.parse() != Ok(wanted) {
             continue;
         }
         let (left, top) = (origin.0 + number(left), origin.1 + number(top));
@@ -360,12 +441,33 @@ mod tests {
 
     #[test]
     fn gb45438_5_2_a_line_with_both_elements_is_a_label() {
-        let lines = lines(TABLE, 2.0, (0.0, 0.0));
+        let lines = lines(TABLE, 1, 2.0, (0.0, 0.0));
         assert_eq!(lines.len(), 2);
         let found = label(&lines).unwrap();
         assert_eq!(found.text, "AI生成");
         assert_eq!((found.left, found.top, found.bottom), (300.0, 249.0, 266.0));
         assert_eq!(label(&lines[1..]), None);
+        assert_eq!(super::lines(TABLE, 2, 2.0, (0.0, 0.0)), [], "nothing is on the next page");
+    }
+
+    #[test]
+    fn tiff_6_0_pages_are_read_back_one_after_the_other() {
+        let page = |side: u32, shade: u8| Page {
+            samples: (0..side * side).map(|i| shade + (i % 7) as u8).collect(),
+            width: side,
+            height: side,
+        };
+        let pages = [page(3, 10), page(8, 90)];
+        let mut decoder = ::tiff::decoder::Decoder::new(std::io::Cursor::new(tiff(&pages))).unwrap();
+        for (i, page) in pages.iter().enumerate() {
+            assert_eq!(decoder.dimensions().unwrap(), (page.width, page.height));
+            let ::tiff::decoder::DecodingResult::U8(read) = decoder.read_image().unwrap() else { panic!() };
+            assert_eq!(read, page.samples);
+            assert_eq!(decoder.more_images(), i == 0);
+            if i == 0 {
+                decoder.next_image().unwrap();
+            }
+        }
     }
 
     #[test]
