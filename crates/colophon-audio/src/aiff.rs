@@ -231,7 +231,7 @@ impl File {
         &self,
         source: &dyn Source,
         coding: Coding,
-        mut pass: Pass<'_>,
+        pass: Pass<'_>,
         limits: &Limits,
         out: &mut dyn Write,
     ) -> Result<Vec<Placed>> {
@@ -254,19 +254,14 @@ impl File {
 
         patch.apply_within(source, 0..self.data.start, out)?;
         let mut sound = Reader::new(ID, source, coding, self.data.clone(), limits);
-        let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-        while sound.next_f32(&mut samples)? {
-            pass.push(&samples, &mut ready);
+        let mut bytes = Vec::new();
+        let placed = pass.through(&mut sound, |ready| {
             bytes.clear();
-            coding.encode(&ready, &mut bytes);
+            coding.encode(ready, &mut bytes);
             out.write_all(&bytes)?;
-            ready.clear();
-        }
-        let placed = pass.finish(&mut ready)?;
-        bytes.clear();
-        coding.encode(&ready, &mut bytes);
-        bytes.resize(bytes.len() + padded as usize, 0);
-        out.write_all(&bytes)?;
+            Ok(())
+        })?;
+        out.write_all(&vec![0; padded as usize])?;
         patch.apply_within(source, self.chunk.end..source.len(), out)?;
         Ok(placed)
     }

@@ -263,7 +263,7 @@ impl File {
         &self,
         source: &dyn Source,
         coding: Coding,
-        mut pass: Pass<'_>,
+        pass: Pass<'_>,
         limits: &Limits,
         out: &mut dyn Write,
     ) -> Result<Vec<Placed>> {
@@ -280,18 +280,13 @@ impl File {
         out.write_all(&(EDIT_COUNT + samples_len).to_be_bytes())?;
         source.write_to(self.data.start - EDIT_COUNT..self.data.start, out)?;
         let mut sound = Reader::new(ID, source, coding, self.data.clone(), limits);
-        let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-        while sound.next_f32(&mut samples)? {
-            pass.push(&samples, &mut ready);
+        let mut bytes = Vec::new();
+        let placed = pass.through(&mut sound, |ready| {
             bytes.clear();
-            coding.encode(&ready, &mut bytes);
+            coding.encode(ready, &mut bytes);
             out.write_all(&bytes)?;
-            ready.clear();
-        }
-        let placed = pass.finish(&mut ready)?;
-        bytes.clear();
-        coding.encode(&ready, &mut bytes);
-        out.write_all(&bytes)?;
+            Ok(())
+        })?;
         source.write_to(self.sound.end..source.len(), out)?;
         Ok(placed)
     }

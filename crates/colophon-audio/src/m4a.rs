@@ -219,14 +219,8 @@ impl File {
         let mut sound = self.sound(source, cx.limits)?;
         let mut placed = Vec::new();
         job.encode_into(&path, |feed| {
-            let (mut pass, mut piece, mut ready) = (pass, Vec::new(), Vec::new());
-            while sound.next_f32(&mut piece)? {
-                pass.push(&piece, &mut ready);
-                feed.push(&ready)?;
-                ready.clear();
-            }
-            placed = pass.finish(&mut ready)?;
-            feed.push(&ready)
+            placed = pass.through(&mut *sound, |ready| feed.push(ready))?;
+            Ok(())
         })?;
         let mut encoded = Vec::new();
         let mut disk = Disk::open(&path)?;

@@ -3,6 +3,7 @@
 use colophon_core::{Error, LabelForm, LabelSpec, Placed, Result, SignalOp};
 
 use crate::audible::{Label, Placer};
+use crate::decode::Sound;
 use crate::inaudible::Marker;
 use crate::loudness::{self, Loudness};
 use crate::observe::Open;
@@ -89,6 +90,26 @@ impl<'a> Pass<'a> {
     /// Takes interleaved samples, appends those that are ready.
     pub(crate) fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         run(&mut self.steps, samples, &mut self.between, out);
+    }
+
+    /// Sends a whole sound through, and what comes out to `to`, piece by piece; says what was placed.
+    ///
+    /// # Errors
+    /// Decoder errors, those of `to`, and as [`Pass::finish`].
+    pub(crate) fn through(
+        mut self,
+        sound: &mut dyn Sound,
+        mut to: impl FnMut(&[f32]) -> Result<()>,
+    ) -> Result<Vec<Placed>> {
+        let (mut piece, mut ready) = (Vec::new(), Vec::new());
+        while sound.next_f32(&mut piece)? {
+            self.push(&piece, &mut ready);
+            to(&ready)?;
+            ready.clear();
+        }
+        let placed = self.finish(&mut ready)?;
+        to(&ready)?;
+        Ok(placed)
     }
 
     /// Ends the sound: appends the rest, and says what was placed.

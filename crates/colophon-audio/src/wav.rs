@@ -231,7 +231,7 @@ impl Wave {
     fn passed(
         &self,
         source: &dyn Source,
-        mut pass: Pass<'_>,
+        pass: Pass<'_>,
         limits: &Limits,
         out: &mut dyn Write,
     ) -> Result<Vec<Placed>> {
@@ -254,18 +254,13 @@ impl Wave {
         }
         let mut sound = sample::Reader::new(source, *f, self.data.clone(), limits);
         patch.apply_within(source, 0..self.data.start, out)?;
-        let (mut samples, mut ready, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-        while sound.next_f32(&mut samples)? {
-            pass.push(&samples, &mut ready);
+        let mut bytes = Vec::new();
+        let placed = pass.through(&mut sound, |ready| {
             bytes.clear();
-            f.encode(&ready, &mut bytes)?;
+            f.encode(ready, &mut bytes)?;
             out.write_all(&bytes)?;
-            ready.clear();
-        }
-        let placed = pass.finish(&mut ready)?;
-        bytes.clear();
-        f.encode(&ready, &mut bytes)?;
-        out.write_all(&bytes)?;
+            Ok(())
+        })?;
         // A last frame that is not whole, then everything behind the samples.
         let align = u64::from(f.align);
         let whole = self.data.start + (self.data.end - self.data.start) / align * align;

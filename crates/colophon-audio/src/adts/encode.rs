@@ -8,7 +8,6 @@ use super::header::{Header, SAMPLES};
 use super::silence;
 use super::{File, ID};
 use crate::audible::Label;
-use crate::decode::Sound;
 use crate::ffmpeg::{Job, Probe};
 use crate::frames::{self, Frames};
 use crate::pass::Pass;
@@ -52,14 +51,8 @@ pub(super) fn passed(
     let mut sound = file.sound(source, cx.limits)?;
     let mut placed = Vec::new();
     let coded = encoded(source, file, channels, cx, |feed| {
-        let (mut pass, mut piece, mut ready) = (pass, Vec::new(), Vec::new());
-        while sound.next_f32(&mut piece)? {
-            pass.push(&piece, &mut ready);
-            feed.push(&ready)?;
-            ready.clear();
-        }
-        placed = pass.finish(&mut ready)?;
-        feed.push(&ready)
+        placed = pass.through(&mut sound, |ready| feed.push(ready))?;
+        Ok(())
     })?;
     // There is no place that says how many samples to leave out. Without the frame the encoder runs in with, everything
     // stands where it stood.

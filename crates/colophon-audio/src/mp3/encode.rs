@@ -8,7 +8,6 @@ use super::frame::Header;
 use super::info;
 use super::{ID, Mp3File};
 use crate::audible::Label;
-use crate::decode::Sound;
 use crate::ffmpeg::Job;
 use crate::frames;
 use crate::pass::Pass;
@@ -55,16 +54,11 @@ pub(super) fn passed(
     let mut decoder = file.decoder(source, cx.limits)?;
     let (mut placed, mut samples) = (Vec::new(), 0_u64);
     let frames = job(h, &arguments, cx).encode(|feed| {
-        let (mut pass, mut piece, mut ready) = (pass, Vec::new(), Vec::new());
-        while decoder.next_f32(&mut piece)? {
-            pass.push(&piece, &mut ready);
+        placed = pass.through(&mut decoder, |ready| {
             samples += (ready.len() / usize::from(h.channels)) as u64;
-            feed.push(&ready)?;
-            ready.clear();
-        }
-        placed = pass.finish(&mut ready)?;
-        samples += (ready.len() / usize::from(h.channels)) as u64;
-        feed.push(&ready)
+            feed.push(ready)
+        })?;
+        Ok(())
     })?;
     let count = check(&frames, h)?;
     let padding = (count * h.samples()).saturating_sub(DELAY + samples);

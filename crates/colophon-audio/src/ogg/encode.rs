@@ -94,14 +94,8 @@ pub(super) fn anew(
     let mut sound = file.sound(source, cx.limits)?;
     let mut placed = Vec::new();
     let encoded = job(file, file.rate, arguments, cx).encode(|feed| {
-        let (mut pass, mut piece, mut ready) = (pass, Vec::new(), Vec::new());
-        while sound.next_f32(&mut piece)? {
-            pass.push(&piece, &mut ready);
-            feed.push(&ready)?;
-            ready.clear();
-        }
-        placed = pass.finish(&mut ready)?;
-        feed.push(&ready)
+        placed = pass.through(&mut *sound, |ready| feed.push(ready))?;
+        Ok(())
     })?;
     // The comments of the input, under the name of the new encoder.
     let new = container::walk(&encoded, cx.limits).map_err(|e| e.in_format(file.id))?;
