@@ -264,6 +264,11 @@ pub trait Format: Send + Sync {
         false
     }
 
+    /// [`Format::render`] codes pictures with losses, as finely as [`PictureEncoding`](crate::PictureEncoding) asks.
+    fn codes_with_loss(&self) -> bool {
+        false
+    }
+
     /// Walks the container: checks its structure, lists metadata, media ranges and properties.
     ///
     /// # Errors

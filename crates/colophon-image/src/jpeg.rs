@@ -50,6 +50,10 @@ impl Format for Jpeg {
         &INFO
     }
 
+    fn codes_with_loss(&self) -> bool {
+        true
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let (file, damage) = jpeg::survey(source, limits)?;
         let mut layout = Layout { notes: file.notes.clone(), media: file.coded.clone(), ..Layout::default() };

@@ -72,7 +72,7 @@ pub fn read_label(tool: &Path, picture: &Luma<'_>, limits: &Limits) -> Observati
             .zip(&looks)
             .map(|(part, (_, inverted))| part.page(picture, scale, *inverted))
             .collect();
-        if pages.iter().map(|p| p.samples.len() as u64).sum::<u64>() > limits.pixels.saturating_mul(4) {
+        if pages.iter().any(|p| p.samples.len() as u64 > limits.pixels) {
             return not_checked(Why::Limit);
         }
         let Some(answer) = run(tool, &tiff(&pages), limits) else { return not_checked(Why::MissingTool) };

@@ -48,6 +48,10 @@ impl Format for Webp {
         if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") { 95 } else { 0 }
     }
 
+    fn codes_with_loss(&self) -> bool {
+        true
+    }
+
     fn inspect(&self, source: &dyn Source, limits: &Limits) -> Result<Layout> {
         let (file, damage) = webp::survey(source, limits)?;
         let mut layout = Layout { notes: file.riff.notes.clone(), ..Layout::default() };

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use colophon_core::{
-    Declaration, Edit, Error, ErrorKind, Existing, Format, LabelRecord, Layout, Mark, Media, Placed, Plan,
-    PlanNote, RECORD_SCHEMA, Record, RenderCx, Report, Result, SealAct, SealCx, SignalOp, Signer, Slot,
-    Source, Stage, Step, WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
+    Declaration, Edit, Error, ErrorKind, Existing, Format, LabelRecord, Layout, Mark, Placed, Plan, PlanNote,
+    RECORD_SCHEMA, Record, RenderCx, Report, Result, SealAct, SealCx, SignalOp, Signer, Slot, Source, Stage,
+    Step, WatermarkRecord, WatermarkSpec, WriteCx, sha256_hex,
 };
 use colophon_policy::{Overrides, Profile};
 use sha2::{Digest, Sha256};
@@ -61,7 +61,7 @@ pub fn mark(
     options: &Options,
 ) -> Result<Marked> {
     let opened = Opened::open(&input, options)?;
-    let (given_declaration, media) = (declaration, opened.format.info().media);
+    let asked = declaration;
     let given = declaration.content_id.is_some();
     let mut declaration = complete(declaration, options);
     let mut plan = make_plan(&opened, &declaration, profiles, options)?;
@@ -112,11 +112,11 @@ pub fn mark(
     let report = Opened::open(&bytes, &read)
         .and_then(|opened| Opened { binding, ..opened }.judged(&bytes, profiles, &read, depth))
         .map_err(|e| Error::new(ErrorKind::Check, "the result cannot be read back").because(e))?;
-    let lossy = media == Media::Image && options.tools.picture.least_quality.is_none();
+    let lossy = format.codes_with_loss() && options.tools.picture.least_quality.is_none();
     if lossy && rendered.changed && plan.watermark && !check::watermark_reads(&record, &report) {
         let mut better = options.clone();
         better.tools.picture.least_quality = Some(BETTER);
-        let mut marked = mark(input, given_declaration, profiles, signer, &better)?;
+        let mut marked = mark(input, asked, profiles, signer, &better)?;
         let text = format!("coded at quality {BETTER}: coded as its source was, the watermark was lost");
         marked.plan.notes.push(PlanNote { code: "coded-better".to_owned(), text });
         return Ok(marked);
