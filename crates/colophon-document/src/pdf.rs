@@ -6,6 +6,7 @@ mod label;
 mod lex;
 mod metadata;
 mod page;
+mod paint;
 mod reading;
 mod signature;
 mod text;

@@ -22,15 +22,18 @@ const READABLE: f32 = 4.0;
 struct Line {
     text: String,
     first: Run,
+    /// Why nobody reads it, where nobody does.
+    hidden: Option<&'static str>,
 }
 
 /// Answers questions about labels; watermarks of documents do not exist.
 pub(super) fn observe(file: &File<'_>, page: &Page, queries: &[Query<'_>]) -> Result<Vec<Observation>> {
-    let lines = visible_lines(file, page)?;
+    let (lines, hidden): (Vec<Line>, Vec<Line>) =
+        lines(file, page)?.into_iter().partition(|l| l.hidden.is_none());
     Ok(queries
         .iter()
         .map(|query| match query {
-            Query::Label(record) => look(page, &lines, *record),
+            Query::Label(record) => look(page, &lines, &hidden, *record),
             _ => Observation::Watermark {
                 state: State::NotChecked,
                 why: Some(Why::FormatNotExamined),
@@ -43,7 +46,8 @@ pub(super) fn observe(file: &File<'_>, page: &Page, queries: &[Query<'_>]) -> Re
 
 /// The record of a label the page shows already.
 pub(super) fn shown_label(file: &File<'_>, page: &Page, words: &str) -> Result<Option<LabelRecord>> {
-    let lines = visible_lines(file, page)?;
+    let mut lines = lines(file, page)?;
+    lines.retain(|l| l.hidden.is_none());
     let Some(found) = exactly(&lines, words) else { return Ok(None) };
     let face = LabelFont::bundled()?;
     let run = &found.first;
@@ -69,12 +73,15 @@ pub(super) fn shown_label(file: &File<'_>, page: &Page, words: &str) -> Result<O
     }))
 }
 
-fn look(page: &Page, lines: &[Line], record: Option<&LabelRecord>) -> Observation {
-    let found = match record {
+fn look(page: &Page, lines: &[Line], hidden: &[Line], record: Option<&LabelRecord>) -> Observation {
+    let find = |lines| match record {
         Some(record) => exactly(lines, &record.text),
         None => lines.iter().find(|l| written::is_label(l.text.trim())),
     };
+    // Words that are in the file and not shown are no label, and it is said that they are there.
+    let found = find(lines).or_else(|| find(hidden));
     let state = match (&found, record) {
+        (Some(line), _) if line.hidden.is_some() => State::Invalid,
         (Some(_), _) => State::Present,
         (None, Some(_)) => State::Invalid,
         (None, None) => State::Absent,
@@ -86,10 +93,18 @@ fn look(page: &Page, lines: &[Line], record: Option<&LabelRecord>) -> Observatio
             LabelFont::bundled().ok().map(|face| ink_height(&face, &line.first, words) / width.min(height));
         LabelEvidence {
             text: Some(words.to_owned()),
-            method: if record.is_some() { "record" } else { "text" }.to_owned(),
+            method: match (line.hidden, record) {
+                (Some(_), _) => "hidden",
+                (None, Some(_)) => "record",
+                (None, None) => "text",
+            }
+            .to_owned(),
             record: record.cloned(),
             height_ratio: ratio,
-            position: Some(position(page, &line.first)),
+            position: Some(
+                line.hidden
+                    .map_or_else(|| position(page, &line.first), |why| format!("hidden from readers: {why}")),
+            ),
             ..LabelEvidence::default()
         }
     });
@@ -137,20 +152,26 @@ fn ink_height(face: &LabelFont, run: &Run, words: &str) -> f32 {
     run.em * if cjk { OTHER_CJK } else { OTHER_CAPITALS }
 }
 
-/// Lines that begin on the page and are large enough to be read, in the order of painting.
-fn visible_lines(file: &File<'_>, page: &Page) -> Result<Vec<Line>> {
+/// Lines in the order of painting, with why nobody reads those that nobody does.
+fn lines(file: &File<'_>, page: &Page) -> Result<Vec<Line>> {
     let (width, height) = page.shown();
     let mut lines: Vec<Line> = Vec::new();
     for run in text::runs(file, page)? {
         let inside = (0.0..=width).contains(&run.x) && (0.0..=height).contains(&run.y);
-        if !inside || run.em * OTHER_CAPITALS < READABLE {
-            continue;
-        }
+        let hidden = match run.hidden {
+            None if !inside => Some("off the page"),
+            None if run.em * OTHER_CAPITALS < READABLE => Some("too small to be read"),
+            other => other,
+        };
         match lines.last_mut() {
-            Some(line) if (line.first.y - run.y).abs() < SAME_LINE * run.em && line.first.em == run.em => {
+            Some(line)
+                if (line.first.y - run.y).abs() < SAME_LINE * run.em
+                    && line.first.em == run.em
+                    && line.hidden == hidden =>
+            {
                 line.text.push_str(&run.text);
             }
-            _ => lines.push(Line { text: run.text.clone(), first: run }),
+            _ => lines.push(Line { text: run.text.clone(), first: run, hidden }),
         }
     }
     Ok(lines)

@@ -227,36 +227,104 @@ fn a_page_too_small_for_the_label_is_a_policy_error() {
     assert!(record.ink_height.unwrap() >= 5.0);
 }
 
-#[test]
-fn invisible_and_minute_text_is_no_label() {
-    let hidden = |ops: &str| {
-        let content = format!("<< /Length {} >>\nstream\n{ops}\nendstream", ops.len());
-        let page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>";
-        file(
-            &[
-                "<< /Type /Catalog /Pages 2 0 R >>",
-                "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-                page,
-                &content,
-                FONT,
-            ],
-            "/Root 1 0 R",
+/// A page with these operators; `extra` are further resources.
+fn painted(ops: &str, extra: &str) -> Vec<u8> {
+    let content = format!("<< /Length {} >>\nstream\n{ops}\nendstream", ops.len());
+    let page = format!(
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> {extra} >> >>"
+    );
+    let form = "BT /F1 12 Tf 10 10 Td (AI GENERATED) Tj ET";
+    let form = |bounds: &str| {
+        format!(
+            "<< /Subtype /Form /BBox [{bounds}] /Resources << /Font << /F1 5 0 R >> >> /Length {} >>\nstream\n{form}\nendstream",
+            form.len()
         )
     };
+    file(
+        &[
+            "<< /Type /Catalog /Pages 2 0 R >>",
+            "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+            &page,
+            &content,
+            FONT,
+            &form("0 0 200 50"),
+            &form("0 0 5 5"),
+            "<< /Subtype /Image /Width 1 /Height 1 /BitsPerComponent 8 /ColorSpace /DeviceGray /Length 1 >>\nstream\n0\nendstream",
+        ],
+        "/Root 1 0 R",
+    )
+}
+
+#[test]
+fn words_that_nobody_sees_are_a_hidden_label_and_said_to_be_why() {
     let shown = "BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET";
-    assert_eq!(state(&hidden(shown), None), State::Present);
-    assert_eq!(
-        state(&hidden("BT /F1 12 Tf 72 700 Td [(AI) -250 (GENER) 20 (ATED)] TJ ET"), None),
-        State::Present
-    );
-    for gone in [
-        "BT 3 Tr /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
-        "BT /F1 1 Tf 72 700 Td (AI GENERATED) Tj ET",
-        "BT /F1 12 Tf 72 900 Td (AI GENERATED) Tj ET",
-        "BI /W 1 /H 1 ID BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET EI",
-    ] {
-        assert_eq!(state(&hidden(gone), None), State::Absent, "{gone}");
+    assert_eq!(state(&painted(shown, ""), None), State::Present);
+    let kerned = "BT /F1 12 Tf 72 700 Td [(AI) -250 (GENER) 20 (ATED)] TJ ET";
+    assert_eq!(state(&painted(kerned, ""), None), State::Present);
+    let seen = [
+        "1 g BT 0.2 g /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+        // White on a dark bar, on something that is not followed, and on a bar that was painted before.
+        "0 g 0 680 595 60 re f 1 g BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+        "q 595 0 0 842 0 0 cm /I Do Q 1 g BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+        "0.2 g 72 690 m 300 690 l 300 720 l h f 1 g BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+        "/Pattern cs /P scn 0 0 595 842 re f 1 g BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+        "0 600 595 200 re W n BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+        "BT 1 Tr 1 g 0 G /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+        "/A gs BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+        "/F Do",
+        "1 g 300 0 200 842 re f BT 0 g /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET 1 g 0 0 595 600 re f",
+        "q 1 g Q BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+    ];
+    let extra = "/XObject << /F 6 0 R /G 7 0 R /I 8 0 R >> /ExtGState << /A << /ca 0.6 >> /B << /ca 0 >> >>";
+    for ops in seen {
+        assert_eq!(state(&painted(ops, extra), None), State::Present, "{ops}");
     }
+    for (ops, why) in [
+        ("BT 3 Tr /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "not painted"),
+        ("BT 7 Tr /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "not painted"),
+        ("BT /F1 1 Tf 72 700 Td (AI GENERATED) Tj ET", "too small to be read"),
+        ("BT 0.1 0 0 0.1 72 700 Tm /F1 12 Tf (AI GENERATED) Tj ET", "too small to be read"),
+        ("BT 1 Tz /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "too narrow to be read"),
+        ("BT /F1 12 Tf 72 900 Td (AI GENERATED) Tj ET", "off the page"),
+        ("BT /F1 12 Tf -400 700 Td (AI GENERATED) Tj ET", "off the page"),
+        ("1 g BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "in the colour behind it"),
+        ("1 1 1 rg BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "in the colour behind it"),
+        ("0 0 0 0 k BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "in the colour behind it"),
+        ("0.97 g BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "in the colour behind it"),
+        ("/DeviceRGB cs 1 1 1 sc BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "in the colour behind it"),
+        (
+            "1 0 0 rg 0 680 595 60 re f BT 0.98 0 0 rg /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET",
+            "in the colour behind it",
+        ),
+        ("BT 1 Tr 1 G /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "in the colour behind it"),
+        ("/B gs BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "transparent"),
+        ("0 0 50 50 re W n BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "outside of what the page shows"),
+        ("/G Do", "outside of what the page shows"),
+        ("BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET 1 g 0 600 595 200 re f", "painted over"),
+    ] {
+        let Observation::Label { state, evidence: Some(e), .. } = observe(&painted(ops, extra), None) else {
+            panic!("{ops}: nothing is said of the words");
+        };
+        assert_eq!((state, e.method.as_str()), (State::Invalid, "hidden"), "{ops}");
+        assert_eq!(e.text.as_deref(), Some("AI GENERATED"), "{ops}");
+        assert_eq!(e.position, Some(format!("hidden from readers: {why}")), "{ops}");
+    }
+    // Data of a picture is no text.
+    let picture = "BI /W 1 /H 1 ID BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET EI";
+    assert_eq!(state(&painted(picture, ""), None), State::Absent);
+}
+
+#[test]
+fn a_hidden_copy_beside_a_label_that_is_seen_changes_nothing_and_a_recorded_label_may_not_hide() {
+    let both = "BT 3 Tr /F1 12 Tf 72 600 Td (AI GENERATED) Tj 0 Tr 0 100 Td (AI GENERATED) Tj ET";
+    assert_eq!(state(&painted(both, ""), None), State::Present);
+    let (out, record) = labelled(&page(""), "AI GENERATED", LabelAt::TopRight).unwrap();
+    assert_eq!(state(&out, Some(&record)), State::Present);
+    let hidden = painted("1 g BT /F1 12 Tf 72 700 Td (AI GENERATED) Tj ET", "");
+    let Observation::Label { state, evidence: Some(e), .. } = observe(&hidden, Some(&record)) else {
+        panic!()
+    };
+    assert_eq!((state, e.method.as_str()), (State::Invalid, "hidden"));
 }
 
 #[test]
