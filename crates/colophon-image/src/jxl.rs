@@ -3,6 +3,7 @@
 //! The container is a list of boxes without offsets into each other (ISO/IEC 18181-2): a packet is one box more. A bare
 //! codestream is put into a container when it takes a packet.
 
+use std::io::Read;
 use std::ops::Range;
 
 use colophon_container::bmff::{self, Node};
@@ -57,7 +58,7 @@ impl Format for Jxl {
             return Ok(layout);
         };
         for node in &roots {
-            let body = || -> Result<Vec<u8>> {
+            let raw = || -> Result<Vec<u8>> {
                 let len = node.body.end - node.body.start;
                 if len > limits.metadata_bytes {
                     let text = format!("{len} bytes of metadata");
@@ -65,7 +66,28 @@ impl Format for Jxl {
                 }
                 Ok(source.bytes(node.body.start, len)?.into_owned())
             };
-            let (slot, key, place, value) = match &node.kind {
+            // Encoders put metadata into boxes that are compressed, as a rule: the kind, then a Brotli stream (9.8).
+            let packed = &node.kind == b"brob";
+            let (kind, body) = if packed {
+                let data = raw()?;
+                let kind = data.first_chunk::<4>().copied().unwrap_or_default();
+                if !matches!(&kind, b"xml " | b"Exif") {
+                    layout.notes.push("a compressed box was not examined".to_owned());
+                    continue;
+                }
+                match unpacked(data.get(4..).unwrap_or_default(), limits.metadata_bytes) {
+                    Some(data) => (kind, Some(data)),
+                    None => {
+                        let text = "a compressed metadata box is damaged, or larger than the limit";
+                        layout.notes.push(text.to_owned());
+                        continue;
+                    }
+                }
+            } else {
+                (node.kind, None)
+            };
+            let body = || body.clone().map_or_else(raw, Ok);
+            let (slot, key, place, value) = match &kind {
                 b"jxlc" | b"jxlp" => {
                     if layout.media.is_empty() {
                         // A part begins with its number.
@@ -75,7 +97,9 @@ impl Format for Jxl {
                     layout.media.push(node.body.clone());
                     continue;
                 }
-                b"xml " if is_packet(&body()?) => (Slot::Xmp, "xmp", "box xml", body()?),
+                b"xml " if is_packet(&body()?) => {
+                    (Slot::Xmp, "xmp", if packed { "box brob xml" } else { "box xml" }, body()?)
+                }
                 b"jumb" => (
                     Slot::Jumbf,
                     "c2pa",
@@ -87,15 +111,16 @@ impl Format for Jxl {
                     if let Some((skip, rest)) = data.split_first_chunk::<4>() {
                         let skip = u32::from_be_bytes(*skip) as usize;
                         let block = rest.get(skip..).unwrap_or_default();
-                        let block =
-                            entries::exif(block, node.body.start + 4 + skip as u64, "box Exif", limits);
+                        let at = node.body.start + 4 + skip as u64;
+                        let name = if packed { "box brob Exif" } else { "box Exif" };
+                        let mut block = entries::exif(block, at, name, limits);
+                        if packed {
+                            // Texts inside cannot be blanked where they stand: the box goes as a whole.
+                            block.entries.iter_mut().for_each(|e| e.range = node.range.clone());
+                        }
                         layout.entries.extend(block.entries);
                         layout.notes.extend(block.exif.notes);
                     }
-                    continue;
-                }
-                b"brob" => {
-                    layout.notes.push("a compressed metadata box was not examined".to_owned());
                     continue;
                 }
                 _ => continue,
@@ -155,7 +180,7 @@ impl Format for Jxl {
                 Edit::Remove { range } => match known.iter().find(|e| e.range == *range) {
                     // What is set and removed at once is set.
                     Some(e) if e.slot == Slot::Xmp && setting => {}
-                    Some(e) if e.slot == Slot::Exif => {
+                    Some(e) if e.slot == Slot::Exif && !e.place.starts_with("box brob") => {
                         patch.replace(range.clone(), vec![0; (range.end - range.start) as usize]);
                     }
                     Some(_) => patch.remove(range.clone()),
@@ -182,6 +207,13 @@ fn boxes(source: &dyn Source, limits: &Limits, notes: &mut Vec<String>) -> Resul
     let walked = bmff::walk(source, limits).map_err(|e| e.in_format(ID))?;
     notes.extend(walked.notes);
     Ok(Some(walked.roots))
+}
+
+/// A Brotli stream; `None` where it is damaged or unpacks to more than `most` bytes.
+fn unpacked(packed: &[u8], most: u64) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    brotli_decompressor::Decompressor::new(packed, 4096).take(most + 1).read_to_end(&mut out).ok()?;
+    (out.len() as u64 <= most).then_some(out)
 }
 
 /// An `xml ` box may hold anything; a packet of XMP says so.

@@ -3,42 +3,10 @@
 // Helpers of tests may fail like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use colophon::{Evidence, Options, State};
+mod aigc;
 
-const BARE: &str = r#"{"Label":"1","ContentProducer":"acme","ProduceID":"a-1","ReservedCode1":"","ContentPropagator":"acme","PropagateID":"a-1","ReservedCode2":""}"#;
-
-fn wrapped() -> String {
-    format!(r#"{{"AIGC":{BARE}}}"#)
-}
-
-fn join(parts: &[&[u8]]) -> Vec<u8> {
-    parts.concat()
-}
-
-/// An XMP packet with the object as the text of its element.
-fn xmp() -> Vec<u8> {
-    let text = BARE.replace('"', "&quot;");
-    format!(
-        "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\
-         <rdf:Description rdf:about=\"\" xmlns:TC260=\"http://www.tc260.org.cn/ns/AIGC/1.0/\">\
-         <TC260:AIGC>{text}</TC260:AIGC></rdf:Description></rdf:RDF></x:xmpmeta>"
-    )
-    .into_bytes()
-}
-
-/// EXIF with one text: in `UserComment`, or in another tag of the first directory.
-fn exif(tag: u16, text: &str) -> Vec<u8> {
-    let entry = |tag: u16, kind: u16, count: u32, value: u32| {
-        join(&[&tag.to_be_bytes(), &kind.to_be_bytes(), &count.to_be_bytes(), &value.to_be_bytes()])
-    };
-    let head = b"MM\0\x2a\0\0\0\x08\0\x01".as_slice();
-    if tag == 0x9286 {
-        let comment = join(&[b"ASCII\0\0\0", text.as_bytes()]);
-        let inner = join(&[&[0, 1], &entry(tag, 7, comment.len() as u32, 44), &[0; 4]]);
-        return join(&[head, &entry(0x8769, 4, 1, 26), &[0; 4], &inner, &comment]);
-    }
-    join(&[head, &entry(tag, 2, text.len() as u32 + 1, 26), &[0; 4], text.as_bytes(), &[0]])
-}
+use aigc::{BARE, exif, found, join, text, wrapped, xmp};
+use colophon::State;
 
 /// A picture of one colour in one of the formats of the `image` library.
 fn picture(kind: image::ImageFormat) -> Vec<u8> {
@@ -128,16 +96,6 @@ fn mp3(version: u8, id: &[u8], body: &[u8]) -> Vec<u8> {
     join(&[b"ID3", &[version, 0, 0], &safe(frame.len()), &frame, &silence])
 }
 
-/// A text in an encoding of ID3v2: 0 Latin-1, 1 UTF-16 with its mark, 3 UTF-8.
-fn text(encoding: u8, description: &str, value: &str) -> Vec<u8> {
-    let coded = |s: &str| match encoding {
-        1 => join(&[&[0xff, 0xfe], &s.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()]),
-        _ => s.as_bytes().to_vec(),
-    };
-    let end: &[u8] = if encoding == 1 { &[0, 0] } else { &[0] };
-    join(&[&[encoding], &coded(description), end, &coded(value)])
-}
-
 fn comments(name: &str) -> Vec<u8> {
     let comment = format!("{name}={BARE}");
     let length = (comment.len() as u32).to_le_bytes();
@@ -202,28 +160,6 @@ fn front_matter(quote: &str) -> String {
     ];
     let lines: String = fields.iter().map(|(k, v)| format!("  {k}: {quote}{v}{quote}\n")).collect();
     format!("---\ntitle: a\nAIGC:\n{lines}---\n\nThe tide came in.\n")
-}
-
-/// What is found of the object: the place, whether a guide names it, the producer.
-fn found(name: &str, bytes: &[u8]) -> Vec<(State, String, bool, String)> {
-    let options = Options::new("2026-03-04T05:06:07Z", [1; 32]).with_name(name);
-    let report = colophon::inspect(bytes, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
-    let labels = report.findings.iter().filter(|f| f.mark == "gb45438.aigc");
-    labels
-        .map(|f| {
-            let producer = match &f.evidence {
-                Some(Evidence::Aigc(e)) => format!("{} {}", e.content_producer, e.produce_id),
-                _ => String::new(),
-            };
-            let place = f.place.as_ref();
-            (
-                f.state,
-                place.map(|p| p.path.clone()).unwrap_or_default(),
-                place.is_some_and(|p| p.normative),
-                producer,
-            )
-        })
-        .collect()
 }
 
 #[test]
