@@ -6,6 +6,9 @@ use colophon_core::{Entry, Layout, ManifestEvidence, Note, Slot, State};
 /// (C2PA 2.4; 0.90.22 does not check it).
 pub(crate) const SOFT_BINDING_MISSING: &str = "assertion.action.softBindingMissing";
 
+/// Actions that cannot be as they are.
+const ACTION_MALFORMED: &str = "assertion.action.malformed";
+
 /// Puts the state right. `store` is the raw manifest store where it is at hand.
 pub(crate) fn correct(
     evidence: &mut ManifestEvidence,
@@ -20,6 +23,17 @@ pub(crate) fn correct(
         evidence.status.failure.push(SOFT_BINDING_MISSING.to_owned());
         evidence.axes.valid = false;
         evidence.axes.trusted = false;
+        state = State::Invalid;
+    }
+    // Content begins once: made or opened, over all of its actions (C2PA 2.4, 18.15; 0.90.22 takes a second beginning).
+    let begins = |a: &&String| a.starts_with("c2pa.created") || a.starts_with("c2pa.opened");
+    let second = evidence.assertions.iter().any(|a| a.starts_with("c2pa.actions.v2"))
+        && evidence.actions.iter().filter(begins).count() > 1;
+    if second {
+        if !evidence.status.failure.iter().any(|c| c == ACTION_MALFORMED) {
+            evidence.status.failure.push(ACTION_MALFORMED.to_owned());
+        }
+        evidence.axes.valid = false;
         state = State::Invalid;
     }
     // Observed: a stapled OCSP answer that says "revoked" is dropped when the issuer is a trust anchor that is not in

@@ -15,6 +15,7 @@ mod sealing;
 mod settings;
 mod signer;
 mod store;
+mod structure;
 mod trust;
 
 use colophon_core::{

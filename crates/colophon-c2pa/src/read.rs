@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::binding::Bound;
 use crate::trust::{self, Judged};
-use crate::{INFO, RECORD_LABEL, crjson, guard, seal, settings, store};
+use crate::{INFO, RECORD_LABEL, crjson, guard, seal, settings, store, structure};
 
 /// The specification has no code for it; a code of one's own carries a reverse domain name.
 const SECOND_STORE: &str = "org.colophon.manifestStore.multiple";
@@ -110,7 +110,10 @@ fn embedded(cx: &ReadCx<'_>, mime: &str) -> Option<Finding> {
     }
     let mut f = match read {
         Ok(reader) => finding(&reader, "embedded", raw, None, cx),
-        Err(e) if raw.is_none() && absent(&e) => return None,
+        // A pointer to a manifest elsewhere is no absence: it is not followed, and that is said.
+        Err(e) if raw.is_none() && absent(&e) && !matches!(e, c2pa::Error::RemoteManifestUrl(_)) => {
+            return None;
+        }
         Err(e) => refused(&e, "embedded", raw, cx),
     };
     f.place = place;
@@ -264,14 +267,15 @@ fn refused(e: &c2pa::Error, carrier: &str, raw: Option<&[u8]>, cx: &ReadCx<'_>) 
         }
         e if absent(e) => State::NotChecked,
         e => {
-            let code = code_of(e);
-            evidence.status.failure.push(code.to_owned());
-            // What could be read far enough to say what is missing is invalid; the rest is not readable.
-            if code == "general.error" || code.ends_with("cbor.invalid") {
-                State::Malformed
-            } else {
-                State::Invalid
+            evidence.status.failure.push(code_of(e).to_owned());
+            if let Some(raw) = raw {
+                structure::judge(raw, cx.source.len(), &mut evidence.status);
             }
+            // What could be read far enough to say what is missing is invalid; the rest is not readable.
+            let unreadable = |c: &String| {
+                c == "general.error" || c.ends_with("cbor.invalid") || c.ends_with("json.invalid")
+            };
+            if evidence.status.failure.iter().any(unreadable) { State::Malformed } else { State::Invalid }
         }
     };
     evidence.axes.content = binding(&evidence.status);
@@ -321,6 +325,7 @@ fn code_of(e: &c2pa::Error) -> &'static str {
         E::InvalidClaim(_) | E::ClaimVerification(_) | E::JumbfParseError(_) | E::JumbfBoxNotFound => {
             by_text(&e.to_string())
         }
+        e if e.to_string().contains("No Action array") => "assertion.action.malformed",
         _ => "general.error",
     }
 }
@@ -373,8 +378,8 @@ fn finding(
     if let Some(j) = &judged {
         j.replace(&mut status);
     }
-    if let Some(active) = raw.and_then(store::active).filter(|a| !a.compressed) {
-        structure(&active, &mut status);
+    if let Some(raw) = raw {
+        structure::judge(raw, cx.source.len(), &mut status);
     }
     let mut content = binding(&status);
     if let Some(matches) = own {
@@ -383,7 +388,8 @@ fn finding(
     }
     // Who cannot be judged by the caller's clock and lists is not believed, whatever the library's say.
     let believed = judged.as_ref().is_some_and(|j| j.trusted);
-    let ingredients = ingredient_failures(reader);
+    let ingredients = ingredient_failures(reader, raw, cx.trust);
+    status.informational.extend(ingredients.iter().map(|c| format!("ingredient: {c}")));
     let broken_ingredient = ingredients.iter().any(|c| c != UNTRUSTED);
     let sound = status.failure.iter().all(|c| c == UNTRUSTED)
         && status.success.iter().any(|c| c == "claimSignature.validated")
@@ -443,37 +449,27 @@ fn rebind(status: &mut StatusCodes, matches: bool) {
     }
 }
 
-/// Boxes that have to be there by name. The library takes some by their position, and says `claim.multiple` where a box
-/// has a name it does not know.
-fn structure(active: &store::Active<'_>, status: &mut StatusCodes) {
-    let mut missing = |code: &str| {
-        if !status.failure.iter().any(|c| c == code) {
-            status.failure.push(code.to_owned());
+/// Failures of ingredients that were not there when they were signed over. What the library finds about their credentials it
+/// finds by its own clock and lists: where it finds something, they are judged here.
+fn ingredient_failures(reader: &Reader, raw: Option<&[u8]>, trust: &Trust) -> Vec<String> {
+    let deltas = reader.validation_results().and_then(c2pa::ValidationResults::ingredient_deltas);
+    let found = deltas.into_iter().flatten().flat_map(|d| d.validation_deltas().failure());
+    let (credential, mut codes): (Vec<String>, Vec<String>) =
+        found.map(|s| s.code().to_owned()).partition(|c| trust::about_credential(c));
+    if !credential.is_empty() {
+        let others =
+            reader.iter_manifests().filter_map(Manifest::label).filter(|l| Some(*l) != reader.active_label());
+        for label in others {
+            let manifest = raw.and_then(|r| store::named(r, label));
+            match manifest.and_then(|m| trust::judge(m.signature?, m.claim?, trust)) {
+                Some(judged) => codes.extend(judged.status.failure),
+                None => codes.push(UNTRUSTED.to_owned()),
+            }
         }
-    };
-    if active.claim.is_none() {
-        missing("claim.missing");
     }
-    if active.signature.is_none() {
-        missing("claimSignature.missing");
-    }
-    if active.claims > 1 {
-        missing("claim.multiple");
-    } else {
-        status.failure.retain(|c| c != "claim.multiple");
-    }
-}
-
-/// Failures of ingredients that were not there when they were signed over.
-fn ingredient_failures(reader: &Reader) -> Vec<String> {
-    reader
-        .validation_results()
-        .and_then(c2pa::ValidationResults::ingredient_deltas)
-        .into_iter()
-        .flatten()
-        .flat_map(|d| d.validation_deltas().failure())
-        .map(|s| s.code().to_owned())
-        .collect()
+    let mut seen = std::collections::BTreeSet::new();
+    codes.retain(|c| seen.insert(c.clone()));
+    codes
 }
 
 fn status(results: &c2pa::ValidationResults) -> StatusCodes {
@@ -491,11 +487,6 @@ fn status(results: &c2pa::ValidationResults) -> StatusCodes {
         out.success = codes(active.success());
         out.informational = codes(active.informational());
         out.failure = codes(active.failure());
-    }
-    for delta in results.ingredient_deltas().into_iter().flatten() {
-        for code in codes(delta.validation_deltas().failure()) {
-            out.informational.push(format!("ingredient: {code}"));
-        }
     }
     out
 }

@@ -21,6 +21,12 @@ pub(crate) struct Active<'a> {
     pub(crate) claims: usize,
     /// Labels and CBOR of the hash assertions: one binds the content.
     pub(crate) bindings: Vec<(&'a str, &'a [u8])>,
+    /// Its label.
+    pub(crate) label: Option<&'a str>,
+    /// It is an update manifest (C2PA 2.4, 11.2.3).
+    pub(crate) update: bool,
+    /// Every assertion of the store: label, kind of its first content box, content.
+    pub(crate) assertions: Vec<(&'a str, [u8; 4], &'a [u8])>,
     /// The manifest is Brotli-compressed: its parts were not looked at.
     pub(crate) compressed: bool,
 }
@@ -56,7 +62,9 @@ fn manifests(store: &[u8]) -> Option<impl Iterator<Item = JumbfBox<'_>>> {
 }
 
 fn parts(manifest: JumbfBox<'_>) -> Active<'_> {
-    let mut found = Active::default();
+    let mut found = Active { label: manifest.label(), ..Active::default() };
+    let description = manifest.children().next();
+    found.update = description.is_some_and(|d| d.kind == *b"jumd" && d.body.starts_with(b"c2um"));
     for part in manifest.children() {
         match (&part.kind, part.label()) {
             (b"brob", _) => found.compressed = true,
@@ -66,6 +74,9 @@ fn parts(manifest: JumbfBox<'_>) -> Active<'_> {
             }
             (b"jumb", Some("c2pa.assertions")) => {
                 for assertion in part.children() {
+                    if let (Some(label), Some(content)) = (assertion.label(), assertion.children().nth(1)) {
+                        found.assertions.push((label, content.kind, content.body));
+                    }
                     let cbor = || assertion.children().find(|b| b.kind == *b"cbor").map(|b| b.body);
                     if let Some(label) = assertion.label().filter(|l| l.starts_with("c2pa.hash.")) {
                         found.bindings.push((label, cbor().unwrap_or_default()));

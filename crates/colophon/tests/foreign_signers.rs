@@ -5,6 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod fixtures;
+// Other tests use the rest of these.
+#[allow(dead_code)]
+mod pki;
+#[allow(dead_code)]
+mod store;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -385,6 +390,51 @@ fn a_time_stamp_after_the_verifiers_clock_counts_for_nothing() {
 }
 
 #[test]
+fn a_time_stamp_from_before_the_certificate_began_makes_the_signature_one_from_outside_its_validity() {
+    let a = std::rc::Rc::new(Authority::of(SigningAlg::Ed25519));
+    a.stamps();
+    let pki = pki::Pki::new();
+    let day = (now() - pki::at(0)) / 86_400;
+    let signed = |begins_in: i64, stamped: bool| {
+        let cert = pki.leaf(pki::Usage::Email, day + begins_in, 366, false);
+        let mut maker = store::Maker::new(pki.leaf.clone(), vec![cert.der().to_vec()]);
+        if stamped {
+            let a = std::rc::Rc::clone(&a);
+            maker.stamp = Some(Box::new(move |covered| {
+                std::fs::write(a.path("message"), covered).unwrap();
+                a.openssl(&["ts", "-query", "-data", "message", "-sha256", "-cert", "-out", "query.tsq"]);
+                let reply =
+                    ["ts", "-reply", "-config", "x.cnf", "-section", "config", "-queryfile", "query.tsq"];
+                let signer = ["-signer", "tsa.crt", "-inkey", "tsa.key", "-token_out", "-out", "reply.tsr"];
+                a.openssl(&[&reply[..], &signer].concat());
+                std::fs::read(a.path("reply.tsr")).unwrap()
+            }));
+        }
+        maker.wav(&[], &store::Draft::new("urn:c2pa:6d9f9a4e-3333-4333-8333-333333333333"))
+    };
+    let trust = Trust {
+        anchors_pem: vec![pki.root_pem.clone()],
+        timestamp_anchors_pem: vec![a.text("root.crt")],
+        at: Some(now() + 10 * 86_400),
+        ..Trust::default()
+    };
+    let outside: &[&str] = &["claimSignature.outsideValidity"];
+    let stamped: &[&str] = &["timeStamp.validated", "timeStamp.trusted"];
+    let good: &[&str] = &["timeStamp.trusted", "claimSignature.insideValidity", "signingCredential.trusted"];
+    let e = judged(
+        "stamped before the certificate began",
+        &signed(5, true),
+        trust.clone(),
+        State::Invalid,
+        [stamped, &[], outside],
+    );
+    assert_eq!(e.judgement.unwrap().at_source, "time-stamp");
+    judged("stamped after it began", &signed(-5, true), trust.clone(), State::Trusted, [good, &[], &[]]);
+    // Without the stamp the clock decides, and by then the certificate is valid.
+    judged("not stamped, begun by now", &signed(5, false), trust, State::Trusted, [&[], &[], &[]]);
+}
+
+#[test]
 fn an_update_manifest_stands_on_the_binding_of_its_parent() {
     let a = Authority::of(SigningAlg::Es256);
     let signer = Foreign::new(&a, SigningAlg::Es256);
@@ -404,6 +454,22 @@ fn an_update_manifest_stands_on_the_binding_of_its_parent() {
 
     // The pixels belong to the parent's binding.
     a_changed_pixel_is_a_mismatch(twice, &trust(&a, false));
+}
+
+#[test]
+fn a_manifest_elsewhere_is_inaccessible_and_not_absent() {
+    let a = Authority::of(SigningAlg::Es256);
+    let signer = Foreign::new(&a, SigningAlg::Es256);
+    let mut elsewhere = builder(false, CREATED);
+    elsewhere.set_remote_url("https://example.org/manifest.c2pa");
+    elsewhere.set_no_embed(true);
+    let bytes = signed_over(elsewhere, &signer, "image/jpeg", &photo());
+    let report = inspect(&bytes, trust(&a, false));
+    let (state, e) = manifest(&report);
+    assert_eq!(state, State::NotChecked);
+    assert_eq!(e.status.informational, ["manifest.inaccessible"], "{:?}", e.status);
+    let said = report.findings.iter().flat_map(|f| &f.notes).any(|n| n.text.contains("example.org"));
+    assert!(said, "the place is named: {:?}", report.findings);
 }
 
 #[test]
