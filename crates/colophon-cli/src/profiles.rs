@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use colophon::profiles::{built_in, from_user_toml};
-use colophon::{Profile, Profiles};
+use colophon::profiles::{built_in, find, from_user_toml};
+use colophon::{Error, Profile, Profiles};
 
 use crate::advice::Failure;
 use crate::config::Config;
@@ -22,18 +22,24 @@ pub(crate) fn known(config: &Config) -> Result<Vec<Profile>, Failure> {
 
 /// The profiles named, configured, or `any`. A name with a path separator or ending in `.toml` is a file.
 pub(crate) fn named(names: &[String], config: &Config) -> Result<Profiles, Failure> {
-    let mut all = known(config)?;
-    let mut chosen = Vec::new();
     let default = ["any".to_owned()];
     let (names, from_config) = match (names, config.profiles.as_slice()) {
         ([], []) => (&default[..], false),
         ([], configured) => (configured, true),
         (given, _) => (given, false),
     };
+    let is_file = |name: &String| {
+        name.contains(std::path::is_separator) || Path::new(name).extension().is_some_and(|e| e == "toml")
+    };
+    if config.profile_files.is_empty() && !names.iter().any(is_file) {
+        // None is parsed that is not asked for.
+        let found: Result<Vec<Profile>, Error> = names.iter().map(|n| find(n).cloned()).collect();
+        return Ok(Profiles::from_profiles(found?));
+    }
+    let mut all = known(config)?;
+    let mut chosen = Vec::new();
     for name in names {
-        let is_file = name.contains(std::path::is_separator)
-            || Path::new(name).extension().is_some_and(|e| e == "toml");
-        let id = if is_file {
+        let id = if is_file(name) {
             let path = Path::new(name);
             add(&mut all, &if from_config { config.resolve(path) } else { path.to_owned() })?
         } else {

@@ -75,6 +75,9 @@ fn tools() -> Tools {
 
 /// `NAME=VALUE` over the defaults. The names are those of [`Limits`].
 fn parse_limits(limits: &[String]) -> Result<Limits, Failure> {
+    if limits.is_empty() {
+        return Ok(Limits::default());
+    }
     let mut table = toml::Table::try_from(Limits::default())
         .map_err(|e| Failure::usage(format!("limits cannot be listed: {e}")))?;
     for l in limits {

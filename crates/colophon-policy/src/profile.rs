@@ -373,15 +373,19 @@ pub fn built_in() -> &'static [Profile] {
     PARSED.get_or_init(|| BUILT_IN.iter().filter_map(|(_, text)| from_toml(text).ok()).collect())
 }
 
-/// A built-in profile by its id.
+/// A built-in profile by its id. No other is parsed for it.
 ///
 /// # Errors
 /// `Usage`, naming the known ids.
 pub fn find(id: &str) -> Result<&'static Profile> {
-    built_in().iter().find(|p| p.id == id).ok_or_else(|| {
-        let known: Vec<&str> = BUILT_IN.iter().map(|(id, _)| *id).collect();
-        Error::new(ErrorKind::Usage, format!("no profile {id:?}; known are {}", known.join(", ")))
-    })
+    static PARSED: [OnceLock<Option<Profile>>; BUILT_IN.len()] = [const { OnceLock::new() }; BUILT_IN.len()];
+    let named = BUILT_IN.iter().zip(&PARSED).find(|((known, _), _)| *known == id);
+    named.and_then(|((_, text), parsed)| parsed.get_or_init(|| from_toml(text).ok()).as_ref()).ok_or_else(
+        || {
+            let known: Vec<&str> = BUILT_IN.iter().map(|(id, _)| *id).collect();
+            Error::new(ErrorKind::Usage, format!("no profile {id:?}; known are {}", known.join(", ")))
+        },
+    )
 }
 
 #[cfg(test)]
