@@ -68,8 +68,9 @@ pub(crate) fn settle(e: &mut ManifestEvidence, trust: &Trust) {
             "manifests": [{ "label": label, "assertions": {}, "signature": {}, "validationResults": {} }],
         })
     });
-    document["jsonGenerator"] = json!({ "name": "colophon", "version": env!("CARGO_PKG_VERSION") });
     let now = trust::clock(trust);
+    document["jsonGenerator"] =
+        json!({ "name": "colophon", "version": env!("CARGO_PKG_VERSION"), "date": now.as_str() });
     let manifests = document.get_mut("manifests").and_then(Value::as_array_mut);
     for (i, manifest) in manifests.into_iter().flatten().enumerate() {
         manifest["validationResults"]["validationTime"] = now.as_str().into();

@@ -22,6 +22,9 @@ pub fn crjson(report: &Report) -> Value {
         let Some(Evidence::Manifest(e)) = &f.evidence else { continue };
         if let Some(own) = &e.crjson {
             document["@context"] = own["@context"].clone();
+            if let Some(date) = own["jsonGenerator"].get("date") {
+                document["jsonGenerator"]["date"] = date.clone();
+            }
             all.extend(own["manifests"].as_array().into_iter().flatten().cloned());
         }
         judged.push(json!({

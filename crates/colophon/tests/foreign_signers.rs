@@ -576,6 +576,20 @@ fn crjson_says_what_the_report_says_where_the_library_says_otherwise() {
     assert!(has(&success, "signingCredential.trusted") && failure.is_empty(), "{document}");
     assert_eq!(document["extras:colophon"]["stores"][0]["state"], "trusted");
     assert_eq!(document["jsonGenerator"]["name"], "colophon");
+    assert!(document["jsonGenerator"]["date"].as_str().is_some_and(|d| d.contains('T')), "{document}");
+    // What the schema of the c2pa project asks of every manifest, and nothing else in it.
+    let known =
+        ["label", "assertions", "claim", "claim.v2", "signature", "validationResults", "ingredientDeltas"];
+    for manifest in document["manifests"].as_array().unwrap() {
+        let fields: Vec<&String> = manifest.as_object().unwrap().keys().collect();
+        assert!(
+            ["label", "assertions", "claim.v2", "signature", "validationResults"]
+                .iter()
+                .all(|k| manifest.get(*k).is_some())
+        );
+        let extra: Vec<&&String> = fields.iter().filter(|f| !known.contains(&f.as_str())).collect();
+        assert!(extra.is_empty(), "{extra:?}");
+    }
     let manifest = &document["manifests"][0];
     assert_eq!(manifest["claim.v2"]["claim_generator_info"]["name"], "somebody");
     assert_eq!(manifest["assertions"]["c2pa.actions.v2"]["actions"][0]["action"], "c2pa.created");

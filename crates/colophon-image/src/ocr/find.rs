@@ -23,6 +23,8 @@ const STEPS: [u8; 3] = [14, 36, 100];
 const HEIGHTS: (u32, u32) = (8, 84);
 /// Most pieces that are looked at in one pass. Noise has more, type on a page has not.
 const MOST_PIECES: usize = 6000;
+/// Longest line in heights of its letters: a label has a few words, lines of a page have more.
+const LONGEST: f32 = 30.0;
 /// Most places that are reported.
 const MOST: usize = 10;
 /// Score below which nothing has been read.
@@ -314,7 +316,7 @@ impl Mask<'_> {
             || all.top == 0
             || all.right as usize + 1 == self.width
             || all.bottom as usize + 1 == self.height;
-        if cut || width < tall || height > 1.8 * tall || letters.len() > 120 {
+        if cut || width < tall || width > LONGEST * tall || height > 1.8 * tall {
             return None;
         }
         // As high as one another: tops and bottoms of the tall ones lie on two lines.

@@ -22,7 +22,7 @@ const AROUND: usize = 3;
 /// Longest line, in heights of its letters, that gets a second look: labels are short, lines of a page are not.
 const SHORT: f32 = 18.0;
 /// Pixels from which on no further line is set on the page: what is read last costs most and is least like type.
-const MOST_PIXELS: usize = 500_000;
+const MOST_PIXELS: usize = 300_000;
 /// White around every line in pixels.
 const GAP: u32 = 24;
 
