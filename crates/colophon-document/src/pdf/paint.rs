@@ -88,9 +88,9 @@ impl Ink {
         let n: Vec<f32> = operands.iter().filter_map(number).collect();
         let named = operands.iter().any(|o| o.as_name().is_ok());
         let colour = match (operator, n.as_slice()) {
-            (b"g" | b"G", [v, ..]) => gray(*v),
+            (b"g" | b"G", [v, ..]) => Some([*v; 3]),
             (b"rg" | b"RG", [r, g, b, ..]) => Some([*r, *g, *b]),
-            (b"k" | b"K", [c, m, y, k, ..]) => cmyk([*c, *m, *y, *k]),
+            (b"k" | b"K", [c, m, y, k, ..]) => Some(cmyk([*c, *m, *y, *k])),
             (b"cs" | b"CS", _) => {
                 let known = operands.first().is_some_and(|o| plain(o, file, resources));
                 if stroke {
@@ -105,9 +105,9 @@ impl Ink {
                 let known = if stroke { self.stroke_known } else { self.fill_known };
                 match values {
                     _ if !known || named => None,
-                    [v] => gray(*v),
+                    [v] => Some([*v; 3]),
                     [r, g, b] => Some([*r, *g, *b]),
-                    [c, m, y, k] => cmyk([*c, *m, *y, *k]),
+                    [c, m, y, k] => Some(cmyk([*c, *m, *y, *k])),
                     _ => None,
                 }
             }
@@ -252,13 +252,9 @@ impl Canvas {
     }
 }
 
-fn gray(v: f32) -> Colour {
-    Some([v; 3])
-}
-
 /// The plain conversion of 10.4.2.4.
-fn cmyk([c, m, y, k]: [f32; 4]) -> Colour {
-    Some([c, m, y].map(|v| 1.0 - (v + k).min(1.0)))
+fn cmyk([c, m, y, k]: [f32; 4]) -> [f32; 3] {
+    [c, m, y].map(|v| 1.0 - (v + k).min(1.0))
 }
 
 /// Whether numbers in a colour space are amounts of light or of the four inks, as far as black and white are concerned.
@@ -318,8 +314,8 @@ mod tests {
 
     #[test]
     fn iso_32000_10_4_2_4_inks_become_light() {
-        assert_eq!(cmyk([0.0; 4]), Some([1.0; 3]));
-        assert_eq!(cmyk([0.0, 0.0, 0.0, 1.0]), Some([0.0; 3]));
-        assert_eq!(cmyk([1.0, 0.0, 0.0, 0.0]), Some([0.0, 1.0, 1.0]));
+        assert_eq!(cmyk([0.0; 4]), [1.0; 3]);
+        assert_eq!(cmyk([0.0, 0.0, 0.0, 1.0]), [0.0; 3]);
+        assert_eq!(cmyk([1.0, 0.0, 0.0, 0.0]), [0.0, 1.0, 1.0]);
     }
 }

@@ -123,7 +123,7 @@ fn extremes(level: &[u8], width: usize, height: usize, pick: fn(u8, u8) -> u8) -
     }
     // Down the columns by whole rows at a time: a stretch of `2^k` rows, then two stretches that cover the window.
     let mut out = rows.clone();
-    let mut stretch = rows;
+    let mut stretch = rows.clone();
     let (mut reach, window) = (1, 2 * REACH + 1);
     while 2 * reach <= window {
         let (all, shift) = (stretch.len(), (reach * width).min(stretch.len()));
@@ -136,9 +136,17 @@ fn extremes(level: &[u8], width: usize, height: usize, pick: fn(u8, u8) -> u8) -
     }
     for y in 0..height {
         let (from, to) = (y.saturating_sub(REACH), (y + REACH + 1).min(height));
-        let (first, last) = (from, to.saturating_sub(reach).max(from));
+        let own = &mut out[y * width..(y + 1) * width];
+        if to - from < reach {
+            // At the edge the window is shorter than a stretch.
+            own.copy_from_slice(&rows[from * width..(from + 1) * width]);
+            for row in rows[(from + 1) * width..to * width].chunks_exact(width) {
+                own.iter_mut().zip(row).for_each(|(o, v)| *o = pick(*o, *v));
+            }
+            continue;
+        }
         let row = |y: usize| &stretch[y * width..(y + 1) * width];
-        for ((o, a), b) in out[y * width..(y + 1) * width].iter_mut().zip(row(first)).zip(row(last)) {
+        for ((o, a), b) in own.iter_mut().zip(row(from)).zip(row(to - reach)) {
             *o = pick(*a, *b);
         }
     }
