@@ -4,7 +4,7 @@
 //! The green lists are PyTorch permutations drawn on a CPU. The same settings on a GPU give other lists.
 
 use crate::error::{Error, Result};
-use crate::prf::mersenne::{Draws, torch_permutation};
+use crate::prf::mersenne::{Draws, Places, torch_permutation};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -223,18 +223,6 @@ impl Kgw {
     }
 }
 
-/// Writes 0, 1, 2 and so on.
-fn count_up(entries: &mut [u32]) {
-    crate::simd::vectorized(
-        #[inline(always)]
-        || {
-            for (entry, id) in entries.iter_mut().zip(0u32..) {
-                *entry = id;
-            }
-        },
-    );
-}
-
 /// Adds `bias` to the values whose bit is set, the first of 64 being the lowest.
 fn bias_listed(values: &mut [f32], list: &[u64], bias: f32) {
     const HALF: usize = 32;
@@ -285,7 +273,7 @@ pub(crate) struct GreenLists {
     /// Keys of the lists, the oldest first.
     order: VecDeque<(u64, u32, u32)>,
     bytes: usize,
-    entries: Vec<u32>,
+    places: Places,
 }
 
 /// Whether a list holds a token.
@@ -342,10 +330,7 @@ impl GreenLists {
         }
         list.clear();
         list.resize(words, 0);
-        self.entries.resize(scheme.vocabulary as usize, 0);
-        count_up(&mut self.entries);
-        // an entry is final once it is drawn, so nothing needs to be put in the place of the draw
-        scheme.draws.chosen(seed, &mut self.entries, &mut list);
+        scheme.draws.chosen(seed, &mut self.places, &mut list);
         list
     }
 }

@@ -4,7 +4,7 @@
     measure.py --harness DIR --corpus DIR --colophon PROGRAM --robustness PROGRAM [--tables FILE] [--n N] [--out FILE]
 
 HARNESS holds sim.py and eval_detector.py (simulated answers marked by a reference, and a comparison of p-values), CORPUS human
-texts named en_*.txt and zh_*.txt. PROGRAM `colophon` is the command (`cargo build --release -p colophon-cli`), `robustness` the
+texts named en_*.txt and zh_*.txt. PROGRAM `colophon` is the command (`cargo build -p colophon-cli`), `robustness` the
 example (`cargo build --release -p colophon-tokenmark --features tokenizer,config --example robustness`). Needs numpy and scipy;
 with torch and transformers the speed is compared with Hugging Face's processors on the same rows in the same run. TABLES is
 what an earlier run of the example wrote. Times are processor time.
@@ -50,7 +50,7 @@ def reference_table(rows, rates):
         shares = [" / ".join(f"{x:.3f}" for x in r[f"share<= {t:g}"]) for t in (1e-2, 1e-4, 1e-6)]
         difference = f"{r['max_dlog10p']:.3f}" if "max_dlog10p" in r else ""
         yield f"| {r['scheme']} | {r['edit']} | {r['rows']} | {' | '.join(shares)} | {difference} |"
-    yield "\nThe whole command, process start and JSON included: " + ", ".join(
+    yield "\nThe whole command (a development build), process start and JSON included: " + ", ".join(
         f"{name} {int(rate) / 1e6:.1f} million tokens per second" for name, rate in rates.items()) + ".\n"
 
 

@@ -27,6 +27,17 @@ pub(crate) const fn mul(a: u8, b: u8) -> u8 {
     product
 }
 
+/// All products.
+pub(crate) static PRODUCTS: [[u8; SYMBOLS]; SYMBOLS] = {
+    let mut table = [[0; SYMBOLS]; SYMBOLS];
+    let mut i = 0;
+    while i < SYMBOLS * SYMBOLS {
+        table[i / SYMBOLS][i % SYMBOLS] = mul((i / SYMBOLS) as u8, (i % SYMBOLS) as u8);
+        i += 1;
+    }
+    table
+};
+
 /// Inverse of a non-zero element: its 14th power.
 fn inverse(a: u8) -> u8 {
     (0..13).fold(a, |power, _| mul(power, a))

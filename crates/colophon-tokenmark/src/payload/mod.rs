@@ -5,9 +5,11 @@
 //! nothing is distorted. The reader scores every token under all 16 keys, adds up per place, and finds the codeword.
 //!
 //! 24 of the 64 coded bits are data; the other 40 are the check. Codewords differ in at least 11 places, so a wrong one
-//! must be lucky in 11 places at once, and the reader bounds that chance exactly before it reports anything.
+//! must be lucky in 11 places at once, while the right one has bad luck there and only there; the reader bounds that chance
+//! before it reports anything.
 
 mod code;
+mod doubt;
 mod read;
 
 use crate::error::{Error, Result};

@@ -1,6 +1,7 @@
 //! Reading a payload: scores per place and symbol, the best codeword, and a bound on being wrong.
 
-use super::code::{self, DATA, DISTANCE, PLACES, SYMBOLS, at_distance, mul, spread};
+use super::code::{self, DATA, PLACES, PRODUCTS, SYMBOLS, spread};
+use super::doubt::{HIGH, MAX_LOG10_WRONG, log10_wrong};
 use super::{Payload, PayloadMark};
 use crate::detect::Tested;
 use crate::gumbel::vllm_scores;
@@ -13,11 +14,6 @@ use std::collections::BinaryHeap;
 const LOG10_CODEWORDS: f64 = 24.0 * std::f64::consts::LOG10_2;
 /// A payload is looked for in texts that carry any, by this `log10 p`.
 const MAX_LOG10_P: f64 = -5.0;
-/// A payload is reported if the bound on its being wrong is at most this, in `log10`.
-const MAX_LOG10_WRONG: f64 = -4.0;
-/// How much of that chance is spent on codewords at each distance, from the least on: the nearest are the likeliest to be
-/// taken for each other.
-const SHARES: [f64; PLACES - DISTANCE + 1] = [0.6, 0.2, 0.1, 0.05, 0.03, 0.02];
 /// Codewords looked at while searching the best one.
 const MAX_TRIED: usize = 20_000;
 /// Distribution of the sum of a codeword's scores in text that does not carry it.
@@ -37,8 +33,10 @@ pub struct PayloadReading {
 /// Sums of scores per place and symbol.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
-    counts: [usize; PLACES],
-    sums: [[f64; SYMBOLS]; PLACES],
+    pub(super) counts: [usize; PLACES],
+    pub(super) sums: [[f64; SYMBOLS]; PLACES],
+    /// Number of scores that are high.
+    pub(super) highs: [[u32; SYMBOLS]; PLACES],
 }
 
 impl PayloadMark {
@@ -57,6 +55,7 @@ impl PayloadMark {
             vllm_scores(key, self.width, stream, positions, 1.0, &mut scores);
             for (&place, score) in places.iter().zip(&scores) {
                 tally.sums[place][symbol] += score;
+                tally.highs[place][symbol] += u32::from(*score >= HIGH);
             }
         }
     }
@@ -75,7 +74,7 @@ impl Tally {
         let score = self.score(&word);
         // the best of 2^24 codewords, each with a Gamma distributed sum
         let log10_p = (NULL.log10_tail(scored, score) + LOG10_CODEWORDS).min(0.0);
-        let payload = (log10_p <= MAX_LOG10_P).then(|| self.log10_wrong(&word)).and_then(|log10_wrong| {
+        let payload = (log10_p <= MAX_LOG10_P).then(|| log10_wrong(self, &word)).and_then(|log10_wrong| {
             let place = |j: usize| {
                 let tail = NULL.log10_tail(self.counts[j], self.sums[j][usize::from(word[j])]);
                 (tail + (SYMBOLS as f64).log10()).min(0.0)
@@ -134,7 +133,8 @@ impl Tally {
             }
             let word: [u8; PLACES] = std::array::from_fn(|place| {
                 (0..DATA).fold(0, |sum, i| {
-                    sum ^ mul(ranked[known[i]][usize::from(choice.ranks[i])], basis[i][place])
+                    let symbol = ranked[known[i]][usize::from(choice.ranks[i])];
+                    sum ^ PRODUCTS[usize::from(symbol)][usize::from(basis[i][place])]
                 })
             });
             let score = self.score(&word);
@@ -151,35 +151,6 @@ impl Tally {
             }
         }
         best.0
-    }
-
-    /// Upper bound, over random keys, on the chance that a codeword other than the written one looks as good as `word`.
-    ///
-    /// Were another codeword written, `word` would differ from it in some set of at least 11 places and its scores there
-    /// would be chance. So the tail of the scores is taken over **every** such set, times the number of codewords at
-    /// that distance, over the share of the bound that is spent on the distance; the largest of these is the bound.
-    fn log10_wrong(&self, word: &[u8; PLACES]) -> f64 {
-        let own: [f64; PLACES] = std::array::from_fn(|place| self.sums[place][usize::from(word[place])]);
-        let price = |size: usize| (at_distance(size) / SHARES[size - DISTANCE]).log10();
-        let prices: [f64; SHARES.len()] = std::array::from_fn(|i| price(DISTANCE + i));
-        let mut worst = f64::NEG_INFINITY;
-        for set in 0u32..1 << PLACES {
-            let size = set.count_ones() as usize;
-            if size < DISTANCE {
-                continue;
-            }
-            let (mut n, mut sum) = (0, 0.0);
-            for place in (0..PLACES).filter(|place| set >> place & 1 == 1) {
-                n += self.counts[place];
-                sum += own[place];
-            }
-            let price = prices[size - DISTANCE];
-            // the cheap bound is never below the tail
-            if NULL.ln_bound(n, sum) / std::f64::consts::LN_10 + price > worst {
-                worst = worst.max(NULL.log10_tail(n, sum) + price);
-            }
-        }
-        worst.min(0.0)
     }
 }
 

@@ -1,6 +1,7 @@
 //! MT19937 (Matsumoto, Nishimura 1998) and the two draws PyTorch makes from it on a CPU.
 
 use crate::simd::vectorized;
+use std::cmp::Ordering;
 
 const N: usize = 624;
 const M: usize = 397;
@@ -156,19 +157,54 @@ impl Draws {
         });
     }
 
-    /// Sets the bit of every entry drawn in `list`, the lowest of 64 first. `entries` holds the numbers below `len` in order
-    /// and is changed.
-    pub(crate) fn chosen(self, seed: u64, entries: &mut [u32], list: &mut [u64]) {
-        self.runs(seed, |first, offsets| {
-            let rest = &mut entries[first as usize..];
-            let list: &mut [u64] = &mut *list;
-            for (i, &offset) in offsets.iter().enumerate() {
-                let (here, there) = (rest[i], &mut rest[i + offset as usize]);
-                let id = std::mem::replace(there, here);
-                list[id as usize / 64] |= 1 << (id % 64);
-            }
+    /// Sets the bit of every entry drawn in `list`, the lowest of 64 first; `list` has room for `len` bits.
+    ///
+    /// No entry is moved. Draw `i` puts what stood at place `i` into the place it points at and takes what stood there. Of
+    /// what is put into a place before it is looked at, only the last thing counts; all others are taken. So, with draws
+    /// looked at from the last one on: what stands at place `i` when its turn comes is **spared** if no later draw points
+    /// at the same place and that place is spared in its turn, or has none. An entry is spared where it stands at first if no
+    /// draw ever points there. All that is two bits per place, which stay in the nearest cache.
+    pub(crate) fn chosen(self, seed: u64, places: &mut Places, list: &mut [u64]) {
+        let Places { offsets, bits } = places;
+        offsets.clear();
+        self.runs(seed, |_, run| {
+            offsets.extend_from_slice(run);
             true
         });
+        bits.clear();
+        bits.resize((self.len as usize).div_ceil(64), Bits { pointed_at: 0, spared: u64::MAX });
+        vectorized(
+            #[inline(always)]
+            || {
+                let bits: &mut [Bits] = &mut *bits;
+                for (word, run) in offsets.chunks(64).enumerate().rev() {
+                    let mut own = if run.len() == 64 { 0 } else { u64::MAX << run.len() };
+                    // draws that point at places of their own run wait for each other: few runs have any
+                    let near = run.iter().fold(u32::MAX, |least, &offset| least.min(offset)) < 64;
+                    for (bit, &offset) in run.iter().enumerate().rev() {
+                        let place = (64 * word + bit) as u32 + offset;
+                        if near {
+                            bits[word].spared = own;
+                        }
+                        let there = &mut bits[place as usize / 64];
+                        // a draw that points at its own place takes what is there: its bit is not set yet
+                        own |= (((!there.pointed_at & there.spared) >> (place % 64)) & 1) << bit;
+                        there.pointed_at |= 1 << (place % 64);
+                    }
+                    bits[word].spared = own;
+                }
+            },
+        );
+        // of places without a draw every one that was pointed at; of the others all but the spared ones that never were
+        let (word, rest) = (self.count as usize / 64, self.count % 64);
+        for (i, (list, &Bits { pointed_at, spared })) in list.iter_mut().zip(&*bits).enumerate() {
+            let drawn = match i.cmp(&word) {
+                Ordering::Less => u64::MAX,
+                Ordering::Equal => !(u64::MAX << rest),
+                Ordering::Greater => 0,
+            };
+            *list |= pointed_at | !spared & drawn;
+        }
     }
 
     /// Whether the draws put `entry` among the first ones, by following that one entry: no permutation is made.
@@ -192,6 +228,22 @@ impl Draws {
         });
         taken
     }
+}
+
+/// What [`Draws::chosen`] keeps from call to call.
+#[derive(Default)]
+pub(crate) struct Places {
+    offsets: Vec<u32>,
+    bits: Vec<Bits>,
+}
+
+/// One bit for each of 64 places.
+#[derive(Clone, Copy)]
+struct Bits {
+    /// Some draw that was looked at points at the place.
+    pointed_at: u64,
+    /// What stands there when its turn comes, or in the end, is not taken.
+    spared: u64,
 }
 
 /// Whether an offset reaches what is `wanted` entries behind the first of them.
@@ -277,6 +329,24 @@ mod tests {
                 for near in (0..3).map(|d| (word / range * range).wrapping_add(d).wrapping_sub(1)) {
                     assert_eq!(remainder_of_many(near, range), near % range, "{near} {range}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_set_of_chosen_entries_is_that_of_the_permutation() {
+        let mut places = Places::default();
+        for (len, count) in
+            [(2, 1), (7, 3), (64, 63), (65, 64), (100, 25), (129, 128), (700, 690), (5000, 1250)]
+        {
+            for seed in 0..20 {
+                let mut want = vec![0u64; (len as usize).div_ceil(64)];
+                for entry in torch_permutation(seed, len, count) {
+                    want[entry as usize / 64] |= 1 << (entry % 64);
+                }
+                let mut list = vec![0; want.len()];
+                Draws::new(len, count).chosen(seed, &mut places, &mut list);
+                assert_eq!(list, want, "{len} {count} {seed}");
             }
         }
     }

@@ -9,6 +9,7 @@
 //! and its table is public by default, so recovering a key from samples is plausible.
 
 mod bayes;
+mod hashing;
 mod score;
 mod tournament;
 
@@ -16,8 +17,9 @@ pub use bayes::{BayesLikelihood, BayesScorer};
 pub use score::{SynthIdMask, SynthIdScores};
 
 use crate::error::{Error, Result};
-use crate::prf::lcg::{MULTIPLIER, accumulate, accumulate_all};
+use crate::prf::lcg::{accumulate, accumulate_all};
 use crate::prf::mersenne::torch_bits;
+use hashing::{hash_all, hashed_bit};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
@@ -321,60 +323,6 @@ impl fmt::Debug for SynthId {
 
 fn parameter(name: &'static str, allowed: &'static str) -> Error {
     Error::Parameter { scheme: "synthid", name, allowed }
-}
-
-/// The bit of one layer in hashing mode: twelve rounds, each with an arithmetic shift, then bit 30.
-#[inline(always)]
-fn hashed_bit(mut x: u64) -> u8 {
-    for _ in 0..12 {
-        x = (accumulate(x, 1) as i64 >> 5) as u64;
-    }
-    (x >> 30 & 1) as u8
-}
-
-/// The bits of up to 32 layers for all candidates: `out[i]` is that of `ids[i]`, or of id `i`.
-fn hash_all(context_hash: u64, ids: Option<&[u32]>, keys: &[i64], out: &mut [u32]) {
-    crate::simd::vectorized(
-        #[inline(always)]
-        || {
-            // independent chains, enough to keep the multiplier busy
-            const LANES: usize = 32;
-            for (block, out) in out.chunks_mut(LANES).enumerate() {
-                let first = LANES * block;
-                let mut states = [0u64; LANES];
-                match ids {
-                    None => {
-                        for (lane, state) in states.iter_mut().enumerate() {
-                            *state = accumulate(context_hash, (first + lane) as u64);
-                        }
-                    }
-                    Some(ids) => {
-                        for (state, &id) in states.iter_mut().zip(&ids[first..]) {
-                            *state = accumulate(context_hash, u64::from(id));
-                        }
-                    }
-                }
-                let mut bits = [0u64; LANES];
-                for (layer, &key) in keys.iter().enumerate() {
-                    let mut x = states;
-                    for x in &mut x {
-                        *x = accumulate(*x, key as u64);
-                    }
-                    for _ in 0..12 {
-                        for x in &mut x {
-                            *x = (x.wrapping_mul(MULTIPLIER).wrapping_add(MULTIPLIER + 1) as i64 >> 5) as u64;
-                        }
-                    }
-                    for (bits, x) in bits.iter_mut().zip(x) {
-                        *bits |= (x >> 30 & 1) << layer;
-                    }
-                }
-                for (out, bits) in out.iter_mut().zip(bits) {
-                    *out = bits as u32;
-                }
-            }
-        },
-    );
 }
 
 #[cfg(test)]
