@@ -6,6 +6,7 @@
 //! | mark from a hook that runs before temperature and truncation | [`SamplerSpec`] |
 //! | carry the issuer | [`PayloadMark`] |
 //! | look for marks of any engine in token ids | [`Detector`] |
+//! | the same with tokens weighted by entropy | [`Detector::detect_weighted`] |
 //! | the same in samples that do not fit into memory | [`Detector::stream`] |
 //! | the same in text | [`text`] (feature `tokenizer`) |
 //! | schemes and keys from JSON | [`Scheme::from_json`] (feature `config`) |

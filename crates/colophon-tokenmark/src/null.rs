@@ -34,6 +34,51 @@ impl Null {
         }
     }
 
+    /// Cumulant generating function of one standardised score at `tilt` from 0 to [`Self::most_tilt`], and its first two
+    /// derivatives.
+    pub(crate) fn cumulants(&self, tilt: f64) -> [f64; 3] {
+        match self {
+            Self::Gamma { shape, .. } => {
+                let root = shape.sqrt();
+                let rest = 1.0 - tilt / root;
+                [-shape * rest.ln() - tilt * root, root / rest - root, 1.0 / (rest * rest)]
+            }
+            Self::Binomial { chance } => {
+                let deviation = self.deviation();
+                let tilt = tilt / deviation;
+                let ones = chance * tilt.exp();
+                let total = 1.0 - chance + ones;
+                let tilted = ones / total;
+                [
+                    total.ln() - chance * tilt,
+                    (tilted - chance) / deviation,
+                    tilted * (1.0 - tilted) / (deviation * deviation),
+                ]
+            }
+            Self::Tabulated(t) => {
+                let node = t.at(tilt);
+                [node.value, node.slope, node.curve]
+            }
+        }
+    }
+
+    /// The end of the tilts at which [`Self::cumulants`] are finite or known.
+    pub(crate) fn most_tilt(&self) -> f64 {
+        match self {
+            Self::Gamma { shape, .. } => shape.sqrt(),
+            Self::Binomial { .. } | Self::Tabulated(_) => FIRST_TILT + STEP * (NODES - 1) as f64,
+        }
+    }
+
+    /// Distance of possible scores in standard deviations; 0 where they are continuous.
+    pub(crate) fn standard_span(&self) -> f64 {
+        match self {
+            Self::Gamma { .. } => 0.0,
+            Self::Binomial { .. } => 1.0 / self.deviation(),
+            Self::Tabulated(t) => t.span,
+        }
+    }
+
     /// `log10` of the chance that the sum of `n` scores reaches `sum`; 0 for `n` = 0.
     pub(crate) fn log10_tail(&self, n: usize, sum: f64) -> f64 {
         if n == 0 {

@@ -53,6 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         write!(out, "{INTRODUCTION}")?;
         tables::survival(&settings, &mut out)?;
         tables::power(&settings, &mut out)?;
+        tables::weighted(&settings, &mut out)?;
         tables::edited(&settings, &mut out)?;
         tables::mixtures(&settings, &mut out)?;
         tables::payloads(&settings, &mut out)?;

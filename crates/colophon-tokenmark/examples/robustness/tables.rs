@@ -122,6 +122,79 @@ pub(crate) fn power(settings: &Settings, out: &mut impl Write) -> io::Result<()>
     writeln!(out)
 }
 
+/// Tokens weighted by entropy, beside the plain test.
+pub(crate) fn weighted(settings: &Settings, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "## Weighted by entropy\n")?;
+    writeln!(
+        out,
+        "`Detector::detect_weighted` with the entropy of the model before each token of the text as it is read, beside the plain \
+         test of the whole text. `unmarked` is the share of unmarked texts with a weighted p-value of at most 1e-2.\n"
+    )?;
+    writeln!(
+        out,
+        "| scheme | mean entropy (nats) | tokens | edit | median log10 p, plain | weighted | TPR at 1e-4, plain | weighted | at 1e-6, plain | weighted | unmarked |"
+    )?;
+    writeln!(out, "|---|---|---|---|---|---|---|---|---|---|---|")?;
+    let cases = [
+        (0.5, 200, Edit::None),
+        (0.5, 400, Edit::None),
+        (1.0, 100, Edit::None),
+        (1.0, 400, Edit::Replace(0.2)),
+    ];
+    for (name, make) in SCHEMES {
+        for (entropy, len, edit) in cases {
+            let language = PowerLaw::new(entropy);
+            let pool = pool(&language);
+            let (detector, texts) = answers(&language, make, settings.rows, len);
+            let (mut plain, mut better, mut unmarked) = (Vec::new(), Vec::new(), Vec::new());
+            for (i, text) in texts.iter().enumerate() {
+                let test = |text: &[u32]| {
+                    let weights = entropies(&language, &prompt(i as u32), text);
+                    let found =
+                        detector.detect_weighted(&Sample::new(text), &weights).expect("weights are good");
+                    let tested =
+                        found.candidates[0].outcome.tested().expect("the text is long enough").clone();
+                    (tested.log10_p_whole, tested.log10_p_weighted.unwrap_or(0.0))
+                };
+                let (p, w) = test(&edit.apply(text, &pool, i as u32));
+                plain.push(p);
+                better.push(w);
+                unmarked.push(test(&pool[i * len..][..len]).1);
+            }
+            let rate =
+                |p: &[f64], level: f64| p.iter().filter(|&&p| p <= level).count() as f64 / p.len() as f64;
+            writeln!(
+                out,
+                "| {name} | {entropy} | {len} | {} | {:.1} | {:.1} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} |",
+                edit.name(),
+                median(&plain),
+                median(&better),
+                rate(&plain, -4.0),
+                rate(&better, -4.0),
+                rate(&plain, -6.0),
+                rate(&better, -6.0),
+                rate(&unmarked, -2.0)
+            )?;
+        }
+    }
+    writeln!(out)
+}
+
+/// The entropy of the language before each token, in nats.
+fn entropies(language: &dyn Language, prompt: &[u32], text: &[u32]) -> Vec<f32> {
+    let mut stream = prompt.to_vec();
+    let (mut ids, mut logits) = (Vec::new(), Vec::new());
+    text.iter()
+        .map(|&token| {
+            language.next(&stream, &mut ids, &mut logits);
+            stream.push(token);
+            let weights: Vec<f64> = logits.iter().map(|&x| f64::from(x).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            weights.iter().map(|w| -(w / total) * (w / total).ln()).sum::<f64>() as f32
+        })
+        .collect()
+}
+
 pub(crate) fn edited(settings: &Settings, out: &mut impl Write) -> io::Result<()> {
     const EDITS: [Edit; 9] = [
         Edit::Replace(0.1),

@@ -7,6 +7,7 @@ mod local;
 mod scores;
 mod screen;
 mod stream;
+mod weighted;
 
 pub use local::Region;
 pub use screen::{HotNgram, KeyScreen, LengthReport, ScreenReport, ScreenSettings};
@@ -150,7 +151,9 @@ pub struct Tested {
     pub log10_p_whole: f64,
     /// `log10 p` of the best window, corrected for the number of windows; `None` if there is no window to try.
     pub log10_p_window: Option<f64>,
-    /// The better of the two, corrected for having tried both.
+    /// `log10 p` of the text as a whole with weighted tokens; only from [`Detector::detect_weighted`].
+    pub log10_p_weighted: Option<f64>,
+    /// The better of whole text (weighted, if it was) and window, corrected for having tried both.
     pub log10_p: f64,
     /// Windows tried.
     pub windows: usize,
@@ -286,6 +289,7 @@ impl Tested {
             expected: scored as f64 * null.mean(),
             log10_p_whole: whole,
             log10_p_window: looked.log10_p,
+            log10_p_weighted: None,
             log10_p: looked.log10_p.map_or(whole, |window| (whole.min(window) + LOG10_2).min(0.0)),
             windows: looked.windows,
             regions: looked.regions,

@@ -91,6 +91,7 @@ impl Tally {
             expected: scored as f64,
             log10_p_whole: log10_p,
             log10_p_window: None,
+            log10_p_weighted: None,
             log10_p,
             windows: 0,
             regions: Vec::new(),
