@@ -416,6 +416,7 @@ fn finding(
     if let Some(manifest) = reader.active_manifest() {
         describe(manifest, &mut evidence);
         inherit(reader, manifest, &mut evidence);
+        name_signers(reader, manifest, &mut evidence);
     }
     let (state, mut notes) = guard::correct(&mut evidence, state, raw.filter(|_| judged.is_none()));
     if let Some(j) = judged {
@@ -540,7 +541,13 @@ fn describe(manifest: &Manifest, e: &mut ManifestEvidence) {
             _ => {}
         }
     }
-    e.ingredients = manifest.ingredients().iter().map(ingredient).collect();
+    e.ingredients = manifest.ingredients().iter().map(|i| ingredient(i, None)).collect();
+}
+
+/// Says of each ingredient who signed it, where the store holds its manifest.
+fn name_signers(reader: &Reader, active: &Manifest, e: &mut ManifestEvidence) {
+    let signed = |i: &Ingredient| reader.get_manifest(i.active_manifest()?)?.common_name();
+    e.ingredients = active.ingredients().iter().map(|i| ingredient(i, signed(i))).collect();
 }
 
 /// How deep parents of parents are followed.
@@ -617,8 +624,9 @@ fn rebind_results(active: &mut Value) {
     }
 }
 
-fn ingredient(i: &Ingredient) -> String {
-    format!("{:?} {}", i.relationship(), i.title().unwrap_or("untitled"))
+fn ingredient(i: &Ingredient, signer: Option<String>) -> String {
+    let what = format!("{:?} {}", i.relationship(), i.title().unwrap_or("untitled"));
+    signer.map_or(what.clone(), |who| format!("{what}, signed by {who}"))
 }
 
 /// Adds the input's own manifest as the parent.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use colophon::exit::Exit;
 use colophon::{Error, ErrorKind, FileSource};
+use tempfile::NamedTempFile;
 
 use crate::advice::Failure;
 
@@ -173,6 +174,51 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], force: bool) -> Result
     keep_mode(path, file.as_file());
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
+}
+
+/// An empty file beside the output, into which content is written before it takes the output's place.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn pending(output: &Path) -> Result<NamedTempFile, Failure> {
+    let dir = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(|e| Failure::from(e).on(dir))?;
+    tempfile::Builder::new().prefix(".colophon-").tempfile_in(dir).map_err(|e| Failure::from(e).on(output))
+}
+
+/// Puts a file that was written beside the output into its place, behind the manifest that stands beside it; answers where
+/// that went.
+///
+/// # Errors
+/// `Conflict` for a manifest that exists and may not be overwritten; `Io`.
+pub(crate) fn place(
+    file: NamedTempFile,
+    output: &Path,
+    manifest: Option<&[u8]>,
+    overwrite: bool,
+) -> Result<Option<PathBuf>, Failure> {
+    // The manifest goes first: a file that names no manifest is honest, one without its manifest is not.
+    let sidecar = manifest.map(|store| (appended(output, ".c2pa"), store));
+    if let Some((path, store)) = &sidecar {
+        write_atomically(path, store, overwrite)?;
+    }
+    let sidecar = sidecar.map(|(path, _)| path);
+    let placed = || -> std::io::Result<()> {
+        if output.exists() {
+            // The old content goes away: the new one has to be on the disk first.
+            file.as_file().sync_data()?;
+        }
+        keep_mode(output, file.as_file());
+        Ok(())
+    };
+    let result = placed().and_then(|()| file.persist(output).map(drop).map_err(|e| e.error));
+    if let Err(e) = result {
+        if let Some(path) = &sidecar {
+            let _ = std::fs::remove_file(path);
+        }
+        return Err(Failure::from(e).on(output));
+    }
+    Ok(sidecar)
 }
 
 /// A temporary file is private; the result gets the replaced file's mode, else what the umask leaves of 0666.

@@ -14,6 +14,7 @@ pub mod edit;
 pub mod metadata;
 pub mod movie;
 mod offsets;
+pub mod samples;
 
 pub(crate) const FORMAT: &str = "bmff";
 /// Length of the shortest header: 32-bit size and type.

@@ -120,6 +120,16 @@ pub fn open(source: &dyn Source, limits: &Limits) -> Result<File> {
 }
 
 impl File {
+    /// The names of the scripts, in file order.
+    pub fn scripts(&self) -> impl Iterator<Item = &str> {
+        self.scripts.iter().map(|(_, script)| script.name.as_str())
+    }
+
+    /// Whether a script is one whose values this module sets, so that nothing of it is lost when it is written anew.
+    pub fn knows(script: &str) -> bool {
+        script == METADATA || script == XMP.0
+    }
+
     /// The ranges of coded media.
     pub fn media(&self) -> Vec<Range<u64>> {
         let mut out: Vec<Range<u64>> = Vec::new();

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Confidence, LabelEvidence, LabelRecord, LabelSpec, Limits, State, WatermarkEvidence, Why};
+use crate::{
+    Confidence, LabelEvidence, LabelRecord, LabelSpec, Limits, PlanNote, State, WatermarkEvidence, Why,
+};
 
 /// A watermark to be embedded.
 #[derive(Clone)]
@@ -64,6 +66,8 @@ pub enum Placed {
     Label(LabelRecord),
     /// A watermark.
     Watermark(WatermarkRecord),
+    /// Nothing of its own: how the work was done, for people.
+    Note(PlanNote),
 }
 
 /// One question about the content.

@@ -16,13 +16,13 @@ use colophon_core::{
 };
 use colophon_label::visible;
 
-use crate::child;
 use crate::encoding;
 use crate::local::Local;
 use crate::mp4::{MOV, MP4, Opened};
 use crate::overlay;
 use crate::pass::{self, Pass};
 use crate::probe::{Probe, Stream, Timed};
+use crate::{child, cut};
 
 /// Code value of diffuse white, as a share of full scale: about 203 cd/m² (ITU-R BT.2408, 3.2: 58 % PQ, 75 % HLG).
 const WHITE_PQ: f32 = 0.58;
@@ -76,6 +76,17 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     let coded =
         drawn.as_ref().map(|(d, seconds)| (overlay::coded(&d.overlay, track, white(stream)), *seconds));
 
+    let mut notes = Vec::new();
+    if let (Some((coded, seconds)), None) = (&coded, mark) {
+        match cut::cut(job, before, &timed, (coded, *seconds), folder.path())? {
+            Ok(done) => {
+                std::io::copy(&mut File::open(&done.path)?, out)?;
+                notes.push(done.note());
+                return Ok(placed(drawn, notes));
+            }
+            Err(why) => notes.push(cut::whole(&why)),
+        }
+    }
     let mut options = Vec::new();
     if let Some(timescale) = stream.timescale() {
         options.extend(["-video_track_timescale".to_owned(), timescale.to_string()]);
@@ -106,7 +117,7 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     turn_as_before(job, &after)?;
     compare(job, &after)?;
     hand_over(job, &after, out)?;
-    Ok(placed(drawn, marks))
+    Ok(placed(drawn, marks.into_iter().chain(notes).collect()))
 }
 
 /// What was placed: the label first.
@@ -189,6 +200,9 @@ pub(crate) fn refuse_what_would_be_lost(id: &'static str, probe: &Probe, stream:
         if has(&["Mastering display", "Content light"]) && stream.codec_name != "hevc" {
             return refuse(format!("{} cannot be kept in {} video", data.kind, stream.codec_name));
         }
+    }
+    if stream.transparent() {
+        return refuse("the transparency of the picture would be lost when it is encoded again".to_owned());
     }
     if matches!(stream.field_order.as_str(), "tt" | "bb" | "tb" | "bt") {
         return refuse("the video is interlaced; its fields would be encoded as whole pictures".to_owned());
@@ -324,6 +338,10 @@ fn hand_over(job: &Job<'_>, after: &Path, out: &mut dyn Write) -> Result<()> {
     let layout = metadata::entries(job.source, &job.file.boxes, "AIGC", job.quicktime, job.cx.limits)?;
     if let (false, Some(e)) = (job.quicktime, layout.iter().find(|e| e.slot == Slot::Xmp && e.normative)) {
         changes.push(Change::Xmp(e.value.clone()));
+    }
+    // A manifest that does not hold any more is still evidence of what was received.
+    if let Some(e) = layout.iter().find(|e| e.slot == Slot::Jumbf) {
+        changes.push(Change::Manifest(e.value.clone()));
     }
     let patch: Patch = edit(&file, &boxes, &changes, job.quicktime, job.cx.limits)?;
     patch.apply(&file, out)?;

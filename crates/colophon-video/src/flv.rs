@@ -106,6 +106,10 @@ impl Format for Flv {
             Patch::new().apply(source, out)?;
             return Ok(Vec::new());
         }
+        let file = flv::open(source, cx.limits).map_err(|e| e.in_format(INFO.id))?;
+        if let Some(name) = file.scripts().find(|name| !flv::File::knows(name)) {
+            return Err(Error::unsupported(INFO.id, format!("the script {name} would be lost")));
+        }
         whole::burn(self, NAMES, source, ops, cx, out)
     }
 

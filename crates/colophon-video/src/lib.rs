@@ -9,6 +9,7 @@ use colophon_core::Format;
 mod avi;
 mod burn;
 mod child;
+mod cut;
 mod encoding;
 mod flv;
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl Pass<'_> {
             .map_err(|e| Error::unsupported(self.id, e.to_string()))?;
         let times = self.times(stream)?;
         child::fed(self.id, &mut command, self.cx.limits, &mut |encoder| {
-            raw::head(&raw, &times, encoder)?;
+            raw::head(&raw, &times, stream.distance_s(), encoder)?;
             self.frames(stream, &raw, &times, &mut |at, picture| {
                 mark(&mut marker, &raw, picture, times.get(at).copied().unwrap_or(0.0))
                     .map_err(|e| e.in_format(self.id))?;
@@ -189,17 +189,7 @@ impl Pass<'_> {
         command.args(["-filter_complex", &graph]);
         let number = map(&mut command, probe, stream, sounds, inputs);
         command.args((self.encoder)(number)?);
-        for (flag, value) in [
-            ("-pix_fmt", Some(&stream.pix_fmt)),
-            ("-color_range", stream.color_range.as_ref()),
-            ("-colorspace", stream.color_space.as_ref()),
-            ("-color_trc", stream.color_transfer.as_ref()),
-            ("-color_primaries", stream.color_primaries.as_ref()),
-        ] {
-            if let Some(value) = value.filter(|v| said(v)) {
-                command.args([flag, value]);
-            }
-        }
+        say_colours(&mut command, stream);
         command.args(["-fps_mode", "passthrough", "-enc_time_base", &burn::clock(stream)]);
         command.args(["-threads", &burn::threads(), "-map_metadata", "0", "-map_chapters", "0"]);
         command.args(&self.options);
@@ -292,7 +282,8 @@ fn strength(id: &'static str, name: &str) -> Result<(Strength, f32)> {
 /// The filters that say about raw pictures what their stream said.
 fn looks(stream: &Stream) -> String {
     let aspect = stream.sample_aspect_ratio.as_deref().filter(|s| *s != "0:1").unwrap_or("1:1");
-    let mut out = format!("setsar={}", aspect.replace(':', "/"));
+    // Without a bound ffmpeg rounds to numbers up to 100.
+    let mut out = format!("setsar={}:max=65535", aspect.replace(':', "/"));
     let parts: Vec<String> = [
         ("range", &stream.color_range),
         ("colorspace", &stream.color_space),
@@ -306,6 +297,22 @@ fn looks(stream: &Stream) -> String {
         out.push_str(&format!(",setparams={}", parts.join(":")));
     }
     out
+}
+
+/// Tells the encoder the form and the colours of the pictures, as far as their stream says them.
+pub(crate) fn say_colours(command: &mut Command, stream: &Stream) {
+    for (flag, value) in [
+        ("-pix_fmt", Some(&stream.pix_fmt)),
+        ("-color_range", stream.color_range.as_ref()),
+        ("-colorspace", stream.color_space.as_ref()),
+        ("-color_trc", stream.color_transfer.as_ref()),
+        ("-color_primaries", stream.color_primaries.as_ref()),
+        ("-chroma_sample_location", stream.chroma_location.as_ref()),
+    ] {
+        if let Some(value) = value.filter(|v| said(v)) {
+            command.args([flag, value]);
+        }
+    }
 }
 
 fn said(value: &str) -> bool {

@@ -1,5 +1,6 @@
 //! What `ffprobe` says about the streams of a file: what must be said to the encoder again, and what cannot be kept.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -48,11 +49,14 @@ pub(crate) struct Stream {
     pub(crate) color_space: Option<String>,
     pub(crate) color_transfer: Option<String>,
     pub(crate) color_primaries: Option<String>,
+    pub(crate) chroma_location: Option<String>,
     pub(crate) side_data_list: Vec<SideData>,
     pub(crate) disposition: Disposition,
     sample_rate: Option<String>,
     channels: u16,
     bit_rate: Option<String>,
+    avg_frame_rate: String,
+    tags: BTreeMap<String, String>,
 }
 
 /// Flags of a stream.
@@ -133,6 +137,18 @@ impl Stream {
         self.bit_rate.as_deref()?.parse().ok()
     }
 
+    /// Seconds from one picture to the next on the mean, where the container says so.
+    pub(crate) fn distance_s(&self) -> Option<f64> {
+        let (pictures, seconds) = self.avg_frame_rate.split_once('/')?;
+        let (pictures, seconds): (f64, f64) = (pictures.parse().ok()?, seconds.parse().ok()?);
+        (pictures > 0.0 && seconds > 0.0).then_some(seconds / pictures)
+    }
+
+    /// A second picture beside the first says how transparent each pixel is (WebM, VP8 and VP9).
+    pub(crate) fn transparent(&self) -> bool {
+        self.tags.iter().any(|(name, value)| name.eq_ignore_ascii_case("alpha_mode") && value != "0")
+    }
+
     /// Ticks a second, where the time base is one tick.
     pub(crate) fn timescale(&self) -> Option<u32> {
         let (one, ticks) = self.time_base.split_once('/')?;
@@ -204,15 +220,17 @@ pub(crate) fn describe(id: &'static str, path: &Path, cx: &RenderCx<'_>) -> Resu
 pub(crate) fn stamps(id: &'static str, path: &Path, stream: usize, cx: &RenderCx<'_>) -> Result<Vec<i64>> {
     let mut command = Command::new(child::program(id, cx.tools.ffprobe.as_deref(), "ffprobe")?);
     command.args(["-v", "error", "-protocol_whitelist", "file", "-select_streams", &stream.to_string()]);
-    command.args(["-show_entries", "packet=pts,flags", "-of", "csv=p=0", "-i"]).arg(child::file(path));
+    command.args(["-show_entries", "packet=pts,dts,flags", "-of", "csv=p=0", "-i"]).arg(child::file(path));
     let text = child::output(id, &mut command, STAMPS, cx.limits)?;
     let text = String::from_utf8_lossy(&text);
     let mut list: Vec<i64> = text
         .lines()
         .filter_map(|line| line.split_once(','))
+        .filter_map(|(pts, rest)| Some((pts, rest.split_once(',')?)))
         // An edit list may cut pictures away: they are decoded, not shown.
-        .filter(|(_, flags)| !flags.contains('D'))
-        .filter_map(|(pts, _)| pts.parse().ok())
+        .filter(|(_, (_, flags))| !flags.contains('D'))
+        // AVI gives each place in the order of decoding one time, and every place a picture: in their order these are the times.
+        .filter_map(|(pts, (dts, _))| pts.parse().or_else(|_| dts.parse()).ok())
         .collect();
     list.sort_unstable();
     let first = list.first().copied().unwrap_or(0);

@@ -8,6 +8,9 @@ use std::io::Write;
 use colophon_container::ebml;
 use colophon_core::{Error, Result};
 
+/// Share by which the mean distance of pictures may differ from what the source says of it.
+const NEAR: f64 = 0.01;
+
 /// Layout of the planes of one picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Raw {
@@ -63,9 +66,9 @@ impl Raw {
 
 /// The head of the stream. Times are in microseconds; `times` are those of the pictures, in seconds from the first.
 ///
-/// Their mean distance is said too (`DefaultDuration`). Of large pictures ffmpeg reads too few to find it by itself, and
+/// Their mean distance is said too (`DefaultDuration`): as the source says it, where that is the distance, else as it is. Of large pictures ffmpeg reads too few to find it by itself, and
 /// without it the last picture has no duration, and its muxer's edit list then ends before that picture.
-pub(crate) fn head(raw: &Raw, times: &[f64], out: &mut dyn Write) -> Result<()> {
+pub(crate) fn head(raw: &Raw, times: &[f64], said_s: Option<f64>, out: &mut dyn Write) -> Result<()> {
     let header =
         [ebml::encode(0x4282, b"matroska"), ebml::encode_uint(0x4287, 4), ebml::encode_uint(0x4285, 2)]
             .concat();
@@ -86,7 +89,7 @@ pub(crate) fn head(raw: &Raw, times: &[f64], out: &mut dyn Write) -> Result<()> 
     ]
     .concat();
     let track = [
-        ebml::encode_uint(0x0023_E383, distance_ns(times)),
+        ebml::encode_uint(0x0023_E383, distance_ns(times, said_s)),
         ebml::encode_uint(0xD7, 1),
         ebml::encode_uint(0x73C5, 1),
         ebml::encode_uint(0x83, 1),
@@ -98,11 +101,14 @@ pub(crate) fn head(raw: &Raw, times: &[f64], out: &mut dyn Write) -> Result<()> 
     Ok(())
 }
 
-/// Mean distance of the pictures in nanoseconds; of a single one, a twenty-fifth of a second.
-fn distance_ns(times: &[f64]) -> u64 {
+/// Mean distance of the pictures in nanoseconds; of a single one, what is said, else a twenty-fifth of a second. Containers
+/// round times, so that the mean of a few pictures is near what is said and not the same.
+fn distance_ns(times: &[f64], said_s: Option<f64>) -> u64 {
     let gaps = times.len().saturating_sub(1);
     let mean = times.last().map_or(0.0, |last| last / gaps.max(1) as f64);
-    if mean > 0.0 { (mean * 1e9).round() as u64 } else { 40_000_000 }
+    let mean = if mean > 0.0 { mean } else { said_s.unwrap_or(0.04) };
+    let distance = said_s.filter(|said| (said - mean).abs() < mean * NEAR).unwrap_or(mean);
+    (distance * 1e9).round() as u64
 }
 
 /// One picture, shown at `at_us` microseconds: a cluster of its own.
@@ -128,9 +134,11 @@ mod tests {
 
     #[test]
     fn pictures_last_as_long_as_they_are_apart_on_the_mean() {
-        assert_eq!(distance_ns(&[0.0, 0.04, 0.08]), 40_000_000);
-        assert_eq!(distance_ns(&[0.0, 0.05, 0.2]), 100_000_000);
-        assert_eq!((distance_ns(&[0.0]), distance_ns(&[])), (40_000_000, 40_000_000));
+        assert_eq!(distance_ns(&[0.0, 0.04, 0.08], None), 40_000_000);
+        assert_eq!(distance_ns(&[0.0, 0.05, 0.2], Some(0.04)), 100_000_000);
+        assert_eq!((distance_ns(&[0.0], None), distance_ns(&[], Some(0.02))), (40_000_000, 20_000_000));
+        // Times in whole milliseconds, of 24000/1001 pictures a second.
+        assert_eq!(distance_ns(&[0.0, 0.042, 0.083], Some(1001.0 / 24000.0)), 41_708_333);
     }
 
     #[test]

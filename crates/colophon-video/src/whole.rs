@@ -47,11 +47,18 @@ pub(crate) fn burn(
     let after = folder.path().join("after");
     let local = Local::of(source)?;
     let before = local.path();
-    let timed = Timed::of_picture(id, before, cx)?;
+    let mut timed = Timed::of_picture(id, before, cx)?;
+    if names.demuxer == "flv" {
+        // Scripts, of which none is lost: they are written again below.
+        timed.probe.streams.retain(|s| s.codec_type != "data");
+    }
     let stream = timed.stream()?;
     burn::refuse_what_would_be_lost(id, &timed.probe, stream)?;
     if stream.side_data_list.iter().any(|d| d.kind.contains("Display Matrix")) {
         return Err(Error::unsupported(id, "the picture is shown turned, which this container would lose"));
+    }
+    if names.muxer == "matroska" && timed.probe.streams.iter().any(|s| s.disposition.attached_pic == 1) {
+        return Err(Error::unsupported(id, "an attached picture would become a second video track"));
     }
     let track = shown(stream);
     let (width, height) = track.displayed();
@@ -76,7 +83,11 @@ pub(crate) fn burn(
         label: coded.as_ref().map(|(coded, seconds)| (coded, *seconds)),
         mark,
         encoder: &|number| {
-            let usual = burn::held(encoder(id, stream, number)?, most, number);
+            let mut usual = burn::held(encoder(id, stream, number)?, most, number);
+            if names.muxer == "avi" {
+                // Its pictures have no times but their order.
+                usual.extend([format!("-bf:v:{number}"), "0".to_owned()]);
+            }
             encoding::chosen(id, usual, &cx.tools.video, stream, number)
         },
         options: Vec::new(),
@@ -88,8 +99,12 @@ pub(crate) fn burn(
     if marked.properties.dimensions != layout.properties.dimensions {
         return Err(Error::new(ErrorKind::Check, "the labelled pictures have another size").in_format(id));
     }
-    // Of the metadata whose place is ours, what did not come through.
-    let kept = layout.entries.iter().filter(|e| e.normative && matches!(e.slot, Slot::Field | Slot::Xmp));
+    // Of the metadata whose place is ours, what did not come through. A manifest that does not hold any more is still evidence
+    // of what was received.
+    let kept = layout
+        .entries
+        .iter()
+        .filter(|e| e.normative && matches!(e.slot, Slot::Field | Slot::Xmp | Slot::Jumbf));
     let lost: Vec<Edit> = kept
         .filter(|e| !marked.entries.iter().any(|m| (m.slot, &m.key, &m.value) == (e.slot, &e.key, &e.value)))
         .map(|e| Edit::set(e.slot, e.key.clone(), e.value.clone()))

@@ -1,8 +1,8 @@
 //! Marks that are on the input already, and what they change of the work to be done.
 
 use colophon_core::{
-    Declaration, Error, ErrorKind, Evidence, Existing, Finding, LabelForm, LabelRecord, LabelSpec, MarkKind,
-    Plan, PlanNote, Result, SignalOp, Source, Span, State, WatermarkRecord,
+    Carrier, Declaration, Error, ErrorKind, Evidence, Existing, Finding, Format, LabelForm, LabelRecord,
+    LabelSpec, MarkKind, Plan, PlanNote, Result, SignalOp, Source, Span, State, WatermarkRecord,
 };
 
 use crate::Options;
@@ -72,6 +72,18 @@ pub(crate) fn survey(
 }
 
 impl Incoming {
+    /// A manifest beside the input that no new one takes the place of: it goes on standing beside the output, whether it still
+    /// holds or not, as an embedded one goes on standing in it.
+    pub(crate) fn left_beside(
+        &self,
+        sealed: bool,
+        format: &dyn Format,
+        options: &Options,
+    ) -> Option<Vec<u8>> {
+        let beside = matches!(format.info().carrier, Carrier::Sidecar(_));
+        options.sidecar.clone().filter(|_| self.manifest && beside && !sealed)
+    }
+
     /// The number under which the same provider marked this content before: that of its label, else of its record.
     pub(crate) fn content_id(&self, declaration: &Declaration) -> Option<String> {
         let own = |producer: &Option<String>| producer.is_some() && *producer == declaration.producer;

@@ -86,7 +86,7 @@ pub use colophon_sign as sign;
 pub use crjson::crjson;
 pub use marking::{Marked, mark, plan};
 pub use options::{Options, Profiles};
-pub use propagating::{Propagated, Propagation, UploadClass, propagate};
+pub use propagating::{Propagated, PropagatedFile, Propagation, UploadClass, propagate, propagate_file};
 pub use reading::{inspect, inspect_file, verify, verify_file};
 pub use registry::registry;
 pub use result::{

@@ -107,6 +107,7 @@ pub fn mark(
     });
     let Written { content: bytes, sidecar, binding } =
         writing::to_memory(content, format, edits, seal, limits)?;
+    let sidecar = sidecar.or_else(|| incoming.left_beside(signer.is_some(), format, options));
     let read = Options { sidecar: sidecar.clone(), ..options.reading_own_marks() };
     let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };
     let report = Opened::open(&bytes, &read)
@@ -307,6 +308,7 @@ impl Opened {
             match p {
                 Placed::Label(l) => out.labels.push(l),
                 Placed::Watermark(w) => out.watermarks.push(w),
+                Placed::Note(note) => plan.notes.push(note),
                 _ => {}
             }
         }

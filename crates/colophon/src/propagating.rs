@@ -1,14 +1,17 @@
 //! Labeling Measures Art. 6: what a propagation platform does with an upload.
 
+use std::fs::File;
+
 use colophon_core::{
-    Declaration, Error, ErrorKind, Evidence, Finding, MarkKind, Plan, RECORD_SCHEMA, Record, Report, Result,
-    SealAct, SealCx, Signer, Slot, Source, State, sha256_hex,
+    Declaration, Edit, Error, ErrorKind, Evidence, FileSource, Finding, Layout, MarkKind, Plan,
+    RECORD_SCHEMA, Record, Report, Result, SealAct, SealCx, Signer, Slot, Source, State, sha256_source,
 };
 use colophon_metadata::aigc;
 use sha2::{Digest, Sha256};
 
 use crate::reading::{Depth, Opened};
-use crate::{Options, Profiles, writing};
+use crate::writing::Written;
+use crate::{Options, Profiles, marking, writing};
 
 /// What the platform states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +90,26 @@ pub struct Propagated {
     pub report: Report,
 }
 
+/// What became of an upload that was not held in memory.
+#[derive(Clone, Debug)]
+pub struct PropagatedFile {
+    /// Its class.
+    pub class: UploadClass,
+    /// What the class rests on, in words.
+    pub because: String,
+    /// The output holds the file with the platform's fields; it is empty when nothing is to be written, as in
+    /// [`Propagated::bytes`].
+    pub written: bool,
+    /// The manifest store to be kept beside the file, where the input's was.
+    pub sidecar: Option<Vec<u8>>,
+    /// Why nothing was written, when something should have been.
+    pub note: Option<String>,
+    /// The platform's number, when one was written.
+    pub content_id: Option<String>,
+    /// What our reader found in the result, judged by `cn-platform`; in the input when nothing was written.
+    pub report: Report,
+}
+
 /// Classes an upload and adds the platform's fields to its metadata label. The producer's fields and the coded media
 /// stay as they were. A file with a manifest that holds is signed again with `signer`, which becomes the platform's
 /// statement about its own fields, with the producer's manifest as its parent; a broken manifest stays broken.
@@ -104,50 +127,124 @@ pub fn propagate(
     options: &Options,
 ) -> Result<Propagated> {
     let opened = Opened::open(&input, options)?;
+    let format = opened.format;
+    let write = |edits, cx: Option<SealCx<'_>>| {
+        writing::to_memory(input, format, edits, cx, &options.limits).map(Some)
+    };
+    let done = work(&opened, &input, propagation, signer, options, Some(write))?;
+    let Done { class, because, content, sidecar, note, content_id, report } =
+        done.ok_or_else(|| Error::new(ErrorKind::Check, "nothing was written"))?;
+    Ok(Propagated { class, because, bytes: content, sidecar, note, content_id, report })
+}
+
+/// [`propagate`] from a file into another, which is empty and open for reading and writing: no media are held in memory.
+/// Without an output the upload is only classed. `None`, with nothing written, where the format needs all of the content at
+/// once.
+///
+/// # Errors
+/// As [`propagate`]. The output may be incomplete after an error.
+pub fn propagate_file(
+    input: &FileSource,
+    output: Option<&File>,
+    propagation: &Propagation,
+    signer: Option<&dyn Signer>,
+    options: &Options,
+) -> Result<Option<PropagatedFile>> {
+    let opened = Opened::open(input, options)?;
+    let format = opened.format;
+    if !format.streams() {
+        return Ok(None);
+    }
+    let write = output.map(|output| {
+        move |edits, cx: Option<SealCx<'_>>| {
+            let sealing = match &cx {
+                None => None,
+                // Carriers that only the library can embed are written from memory.
+                Some(cx) => match marking::sealer()?.begin_seal(cx)? {
+                    None => return Ok(None),
+                    some => some,
+                },
+            };
+            writing::to_file(input, output, format, edits, sealing, &options.limits).map(Some)
+        }
+    });
+    let done = work(&opened, input, propagation, signer, options, write)?;
+    Ok(done.map(|done| {
+        let Done { class, because, content, sidecar, note, content_id, report } = done;
+        PropagatedFile { class, because, written: content.is_some(), sidecar, note, content_id, report }
+    }))
+}
+
+/// What became of an upload, with its content wherever it was written.
+struct Done<B> {
+    class: UploadClass,
+    because: String,
+    content: Option<B>,
+    sidecar: Option<Vec<u8>>,
+    note: Option<String>,
+    content_id: Option<String>,
+    report: Report,
+}
+
+/// Everything but where the content goes: `write` makes the edits and the seal, and answers `None` where it cannot. Without it
+/// the upload is only classed.
+fn work<B: Source>(
+    opened: &Opened,
+    input: &dyn Source,
+    propagation: &Propagation,
+    signer: Option<&dyn Signer>,
+    options: &Options,
+    write: Option<impl FnOnce(Vec<Edit>, Option<SealCx<'_>>) -> Result<Option<Written<B>>>>,
+) -> Result<Option<Done<B>>> {
     let platform = Profiles::named(&["cn-platform"])?;
-    let report = crate::verify(input, &platform, options)?;
+    let report = opened.judged(input, &platform, options, Depth::asked(options))?;
     let (class, because) = classify(&report, propagation.declared);
     let mut done =
-        Propagated { class, because, bytes: None, sidecar: None, note: None, content_id: None, report };
+        Done { class, because, content: None, sidecar: None, note: None, content_id: None, report };
     let Some(attribute) = class.attribute() else {
-        return Ok(done);
+        return Ok(Some(done));
     };
     let info = opened.format.info();
     if !info.slots.iter().any(|s| matches!(s.slot, Slot::Field | Slot::Xmp)) {
         done.note = Some(format!("{} has no place for the metadata label; show the notice", info.name));
-        return Ok(done);
+        return Ok(Some(done));
     }
-    let id = propagation.content_id.clone().unwrap_or_else(|| number(options, input));
+    let Some(write) = write else { return Ok(Some(done)) };
+    let sha256 = match &done.report.subject.sha256 {
+        Some(digest) => digest.clone(),
+        None => sha256_source(input)?,
+    };
+    let id = propagation.content_id.clone().unwrap_or_else(|| number(options, &sha256));
     let by = aigc::Propagator { provider: &propagation.platform, id: &id, signer };
     let edits = aigc::propagate(info, &opened.layout, &by, attribute)?;
     if edits.is_empty() {
         done.note = Some("the platform's fields are there already".to_owned());
-        return Ok(done);
+        return Ok(Some(done));
     }
-    let seals = opened.findings(&input, options, Depth::Container);
-    let held = seals
-        .iter()
-        .any(|f| f.kind == MarkKind::Manifest && matches!(f.state, State::Valid | State::Trusted));
+    let holds =
+        |f: &Finding| f.kind == MarkKind::Manifest && matches!(f.state, State::Valid | State::Trusted);
+    let held = done.report.findings.iter().any(holds);
     if held && signer.is_none() {
         return Err(Error::new(
             ErrorKind::Key,
             "the content is signed and the platform's fields would break the signature; there is no signing key",
         ));
     }
-    let content = opened.format.edit(&input, &edits, &options.limits)?.apply_to_vec(&input)?;
-    same_media(&opened, input, &content, options)?;
-    let (bytes, sidecar) = match signer.filter(|_| held) {
-        None => (content, options.sidecar.clone()),
-        Some(signer) => seal(&opened, input, &content, propagation, &id, signer, options)?,
-    };
+    let statement = Statement::new(propagation, &id, sha256, options);
+    let seal = signer.filter(|_| held).map(|signer| statement.seal(opened, input, signer, options));
+    let Some(Written { content, sidecar, binding }) = write(edits, seal)? else { return Ok(None) };
+    // What stood beside the input and does not hold goes on standing beside the output.
+    let sidecar = if held { sidecar } else { options.sidecar.clone() };
     let read = Options { sidecar: sidecar.clone(), ..options.clone() };
-    done.report = crate::verify(&bytes, &platform, &read)
-        .map_err(|e| Error::new(ErrorKind::Check, "the result cannot be read back").because(e))?;
+    let unreadable = |e: Error| Error::new(ErrorKind::Check, "the result cannot be read back").because(e);
+    let result = Opened::open(&content, &read).map_err(unreadable)?;
+    same_media((input, &opened.layout), (&content, &result.layout))?;
+    done.report = Opened { binding, ..result }
+        .judged(&content, &platform, &read, Depth::asked(options))
+        .map_err(unreadable)?;
     read_back(&done.report, propagation, &id, held)?;
-    done.bytes = Some(bytes);
-    done.sidecar = sidecar.filter(|_| held);
-    done.content_id = Some(id);
-    Ok(done)
+    (done.content, done.sidecar, done.content_id) = (Some(content), sidecar, Some(id));
+    Ok(Some(done))
 }
 
 /// Metadata first, then what the user says, then traces.
@@ -193,72 +290,86 @@ fn says_ai(f: &Finding) -> bool {
 }
 
 /// A number of the platform's for this content: from the run's randomness and the content itself.
-fn number(options: &Options, input: &[u8]) -> String {
-    let digest = Sha256::new().chain_update(options.seed).chain_update(Sha256::digest(input)).finalize();
+fn number(options: &Options, sha256: &str) -> String {
+    let digest = Sha256::new().chain_update(options.seed).chain_update(sha256).finalize();
     digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 
+/// Bytes hashed at a time.
+const PIECE: u64 = 1 << 20;
+
 /// The coded media are the same bytes in the same order.
-fn same_media(opened: &Opened, before: &[u8], after: &[u8], options: &Options) -> Result<()> {
-    let digest = |bytes: &[u8], ranges: &[std::ops::Range<u64>]| {
+fn same_media(before: (&dyn Source, &Layout), after: (&dyn Source, &Layout)) -> Result<()> {
+    let digest = |(source, layout): (&dyn Source, &Layout)| -> Result<Vec<u8>> {
         let mut hash = Sha256::new();
-        for r in ranges {
-            hash.update(bytes.get(r.start as usize..r.end as usize).unwrap_or_default());
+        for range in &layout.media {
+            let mut at = range.start;
+            while at < range.end {
+                let piece = source.bytes(at, (range.end - at).min(PIECE))?;
+                hash.update(&piece);
+                at += piece.len() as u64;
+            }
         }
-        hash.finalize()
+        Ok(hash.finalize().to_vec())
     };
-    let layout = opened.format.inspect(&after, &options.limits)?;
-    if digest(before, &opened.layout.media) == digest(after, &layout.media) {
+    if digest(before)? == digest(after)? {
         Ok(())
     } else {
         Err(Error::new(ErrorKind::Check, "the edit changed coded media"))
     }
 }
 
-/// Signs the platform's statement, with the producer's manifest as the parent.
-fn seal(
-    opened: &Opened,
-    input: &[u8],
-    content: &[u8],
-    propagation: &Propagation,
-    id: &str,
-    signer: &dyn Signer,
-    options: &Options,
-) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
-    let declaration = Declaration {
-        producer: Some(propagation.platform.clone()),
-        content_id: Some(id.to_owned()),
-        ..Declaration::default()
-    };
-    let record = Record {
-        schema: RECORD_SCHEMA.to_owned(),
-        content_id: id.to_owned(),
-        producer: Some(propagation.platform.clone()),
-        origin: declaration.origin,
-        generator: None,
-        time: options.now.clone(),
-        time_source: "system-clock".to_owned(),
-        profiles: vec!["cn-platform".to_owned()],
-        labels: Vec::new(),
-        watermarks: Vec::new(),
-        sha256_before: Some(sha256_hex(input)),
-    };
-    let parent: &dyn Source = &input;
-    let cx = SealCx {
-        source: &content,
-        parent: Some(parent),
-        parent_sidecar: options.sidecar.as_deref(),
-        format: opened.format,
-        act: SealAct::Propagated,
-        declaration: &declaration,
-        plan: &Plan { manifest: true, ..Plan::default() },
-        record: &record,
-        signer,
-        limits: &options.limits,
-        now: &options.now,
-    };
-    let written = writing::to_memory(content, opened.format, Vec::new(), Some(cx), &options.limits)?;
-    Ok((written.content, written.sidecar))
+/// What the platform signs, with the producer's manifest as the parent.
+struct Statement {
+    declaration: Declaration,
+    plan: Plan,
+    record: Record,
+}
+
+impl Statement {
+    fn new(propagation: &Propagation, id: &str, sha256: String, options: &Options) -> Self {
+        let declaration = Declaration {
+            producer: Some(propagation.platform.clone()),
+            content_id: Some(id.to_owned()),
+            ..Declaration::default()
+        };
+        let record = Record {
+            schema: RECORD_SCHEMA.to_owned(),
+            content_id: id.to_owned(),
+            producer: Some(propagation.platform.clone()),
+            origin: declaration.origin,
+            generator: None,
+            time: options.now.clone(),
+            time_source: "system-clock".to_owned(),
+            profiles: vec!["cn-platform".to_owned()],
+            labels: Vec::new(),
+            watermarks: Vec::new(),
+            sha256_before: Some(sha256),
+        };
+        Self { declaration, plan: Plan { manifest: true, ..Plan::default() }, record }
+    }
+
+    fn seal<'a>(
+        &'a self,
+        opened: &Opened,
+        input: &'a dyn Source,
+        signer: &'a dyn Signer,
+        options: &'a Options,
+    ) -> SealCx<'a> {
+        SealCx {
+            source: input,
+            parent: Some(input),
+            parent_sidecar: options.sidecar.as_deref(),
+            format: opened.format,
+            act: SealAct::Propagated,
+            declaration: &self.declaration,
+            plan: &self.plan,
+            record: &self.record,
+            signer,
+            limits: &options.limits,
+            now: &options.now,
+        }
+    }
 }
 
 fn read_back(report: &Report, propagation: &Propagation, id: &str, signed: bool) -> Result<()> {

@@ -126,7 +126,7 @@ pub(crate) enum Depth {
 }
 
 impl Depth {
-    fn asked(options: &Options) -> Self {
+    pub(crate) fn asked(options: &Options) -> Self {
         // As for reading back nothing: every question about the content is answered with "not asked".
         if options.content { Self::Content } else { Self::Written { label: false, watermark: false } }
     }

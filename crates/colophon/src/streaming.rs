@@ -101,11 +101,13 @@ pub fn mark_file(
         }
     };
 
-    let written = if rendered.changed {
+    let sealed = sealing.is_some();
+    let mut written = if rendered.changed {
         writing::in_file(output, options.scratch.as_deref(), format, edits, sealing, limits)?
     } else {
         writing::to_file(input, output, format, edits, sealing, limits)?
     };
+    written.sidecar = written.sidecar.or_else(|| incoming.left_beside(sealed, format, options));
     let read = Options { sidecar: written.sidecar.clone(), ..options.reading_own_marks() };
     let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };
     let binding = written.binding;

@@ -10,7 +10,8 @@ use std::process::Command;
 use colophon::sign::{CertifiedSigner, ChainRequest, KeyPair, make_chain};
 use colophon::{
     Declaration, Evidence, FileSource, Finding, HardBinding, LabelChoice, ManifestEvidence, MarkedFile,
-    Options, Profiles, Report, State, mark_file, verify, verify_file,
+    Options, Profiles, PropagatedFile, Propagation, Report, State, UploadClass, mark_file, propagate_file,
+    verify, verify_file,
 };
 
 const NOW: &str = "2026-03-04T05:06:07Z";
@@ -339,4 +340,50 @@ fn an_output_that_takes_no_bytes_is_an_error_and_not_a_wait() {
     let output = File::open(&path).unwrap();
     let done = mark_file(&source, &output, &declaration, &profiles, Some(&signer()), &options(&input));
     assert_eq!(done.unwrap_err().kind(), colophon::ErrorKind::Io);
+}
+
+/// A platform's fields, from file to file.
+fn propagated(input: &Path, output: &Path, signer: Option<&CertifiedSigner>) -> PropagatedFile {
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(output).unwrap();
+    let source = FileSource::open(input).unwrap();
+    let signer = signer.map(|s| s as &dyn colophon::Signer);
+    propagate_file(&source, Some(&file), &platform(), signer, &options(input))
+        .unwrap_or_else(|e| panic!("{}: {e}", input.display()))
+        .expect("the format streams")
+}
+
+fn platform() -> Propagation {
+    Propagation { platform: "square".into(), content_id: Some("p1".into()), declared: false }
+}
+
+#[test]
+fn labeling_measures_art_6_a_platform_writes_the_same_from_file_to_file_as_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let [bare, signed, out] = ["bare.mp4", "signed.mp4", "out.mp4"].map(|name| folder.path().join(name));
+    for input in layouts(folder.path()) {
+        // Without a signature nothing depends on chance: byte for byte.
+        let bytes = std::fs::read(&input).unwrap();
+        let declaration = Declaration { producer: Some("acme".into()), ..Declaration::default() };
+        let unsigned = options(&input).without_manifest();
+        let profiles = Profiles::named(&["cn"]).unwrap();
+        let marked = colophon::mark(&bytes, &declaration, &profiles, None, &unsigned).unwrap().bytes;
+        std::fs::write(&bare, &marked).unwrap();
+        let done = propagated(&bare, &out, None);
+        assert!(done.written && done.class == UploadClass::Confirmed, "{}", input.display());
+        let memory = colophon::propagate(&marked, &platform(), None, &options(&bare)).unwrap();
+        assert_eq!(memory.bytes.unwrap(), std::fs::read(&out).unwrap(), "{}", input.display());
+        // A signature that holds is followed by the platform's own, or nothing is written.
+        mark(&input, &signed);
+        let done = propagated(&signed, &out, Some(&signer()));
+        assert_eq!(done.class, UploadClass::Confirmed);
+        let manifest = done.report.findings.iter().find(|f| f.mark == "c2pa.manifest").unwrap();
+        assert_eq!(manifest.state, State::Valid, "{}", input.display());
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&out).unwrap();
+        let source = FileSource::open(&signed).unwrap();
+        let refused = propagate_file(&source, Some(&file), &platform(), None, &options(&signed)).unwrap_err();
+        assert_eq!((refused.kind(), file.metadata().unwrap().len()), (colophon::ErrorKind::Key, 0));
+        // Without an output it is classed all the same.
+        let classed = propagate_file(&source, None, &platform(), None, &options(&signed)).unwrap().unwrap();
+        assert!(!classed.written && classed.class == UploadClass::Confirmed);
+    }
 }

@@ -287,8 +287,10 @@ fn manifest(e: &ManifestEvidence, verbose: u8) -> Vec<String> {
         lines.extend(e.generator.iter().map(|g| format!("made with {g}")));
         lines.extend(e.actions.iter().map(|a| format!("action {a}")));
         lines.extend(e.ai_disclosure.iter().map(|m| format!("model {m}")));
-        lines.extend(e.ingredients.iter().map(|i| format!("ingredient {i}")));
     }
+    // Whoever verifies a file that was signed before wants to know by whom.
+    let shown = |i: &&String| verbose > 0 || i.contains(", signed by ");
+    lines.extend(e.ingredients.iter().filter(shown).map(|i| format!("ingredient {i}")));
     lines
 }
 

@@ -30,17 +30,15 @@ impl Job<'_> {
         input: &Input,
         output: &Path,
     ) -> Result<Option<(MarkedFile, Option<PathBuf>)>, Failure> {
-        let failed = |e: std::io::Error| Failure::from(e).on(output);
         let Some(source) = input.file() else { return Ok(None) };
         let format = colophon::registry().probe_source(&source, self.options.hint.as_deref())?;
         if !format.is_some_and(colophon::Format::streams) {
             return Ok(None);
         }
-        let dir = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(dir).map_err(|e| Failure::from(e).on(dir))?;
-        let file = tempfile::Builder::new().prefix(".colophon-").tempfile_in(dir).map_err(failed)?;
+        let file = files::pending(output)?;
+        let dir = file.path().parent().unwrap_or(Path::new(".")).to_owned();
         let digests = self.deliveries.is_some() || colophon::Source::len(&source) <= DIGESTS;
-        let options = Options { digests, scratch: Some(dir.to_owned()), ..self.options.clone() };
+        let options = Options { digests, scratch: Some(dir), ..self.options.clone() };
         let marked = colophon::mark_file(
             &source,
             file.as_file(),
@@ -53,26 +51,7 @@ impl Job<'_> {
         if let Some(log) = self.deliveries {
             log.record(&marked.record, &marked.report, &self.options.now)?;
         }
-        // The manifest beside the file goes first, as for results in memory.
-        let sidecar = marked.sidecar.is_some().then(|| files::appended(output, ".c2pa"));
-        if let (Some(path), Some(store)) = (&sidecar, &marked.sidecar) {
-            files::write_atomically(path, store, self.overwrite)?;
-        }
-        let placed = || -> std::io::Result<()> {
-            if output.exists() {
-                // The old content goes away: the new one has to be on the disk first.
-                file.as_file().sync_data()?;
-            }
-            files::keep_mode(output, file.as_file());
-            Ok(())
-        };
-        let result = placed().and_then(|()| file.persist(output).map(drop).map_err(|e| e.error));
-        if let Err(e) = result {
-            if let Some(path) = &sidecar {
-                let _ = std::fs::remove_file(path);
-            }
-            return Err(failed(e));
-        }
+        let sidecar = files::place(file, output, marked.sidecar.as_deref(), self.overwrite)?;
         Ok(Some((marked, sidecar)))
     }
 }

@@ -1,7 +1,9 @@
 //! `colophon propagate`.
 
+use std::path::PathBuf;
+
 use colophon::exit::Exit;
-use colophon::{Propagated, Propagation, Signer, UploadClass};
+use colophon::{Options, Propagated, PropagatedFile, Propagation, Signer, UploadClass};
 use serde_json::json;
 
 use crate::advice::Failure;
@@ -29,24 +31,57 @@ pub(super) fn run(args: &PropagateArgs) -> Result<Exit, Failure> {
     if let Some(path) = files::sidecar_of(&args.input) {
         options.sidecar = Some(std::fs::read(&path).map_err(|e| Failure::from(e).on(&path))?);
     }
-    let bytes = input.read(options.limits.input_bytes)?;
     let signer = signer::load(&args.key, &config)?;
+    let signer = signer.as_ref().map(|s| s as &dyn Signer);
     let propagation = Propagation { platform, content_id: args.content_id.clone(), declared: args.declared };
-    let done = colophon::propagate(&bytes, &propagation, signer.as_ref().map(|s| s as &dyn Signer), &options)
-        .map_err(|e| Failure::from(e).on(&args.input))?;
-    let mut written = None;
-    if let (Some(bytes), Some(path)) = (&done.bytes, output) {
-        if let Some(store) = &done.sidecar {
-            files::write_atomically(&files::appended(path, ".c2pa"), store, true)?;
+    let failed = |e: colophon::Error| Failure::from(e).on(&args.input);
+    let overwrite = args.force || args.in_place;
+    let done = match large(args, &input, output, &propagation, signer, &options)? {
+        Some(done) => done,
+        None => {
+            let bytes = input.read(options.limits.input_bytes)?;
+            let done = colophon::propagate(&bytes, &propagation, signer, &options).map_err(failed)?;
+            let Propagated { class, because, bytes, sidecar, note, content_id, report } = done;
+            if let (Some(bytes), Some(path)) = (&bytes, output) {
+                if let Some(store) = &sidecar {
+                    files::write_atomically(&files::appended(path, ".c2pa"), store, true)?;
+                }
+                files::write_atomically(path, bytes, overwrite)?;
+            }
+            let written = bytes.is_some() && output.is_some();
+            PropagatedFile { class, because, written, sidecar, note, content_id, report }
         }
-        files::write_atomically(path, bytes, args.force || args.in_place)?;
-        written = Some(path.display().to_string());
-    }
+    };
+    let written = output.filter(|_| done.written).map(|path| path.display().to_string());
     show(args, &done, written.as_deref());
     Ok(if done.class == UploadClass::NotFound { Exit::Finding } else { Exit::Ok })
 }
 
-fn show(args: &PropagateArgs, done: &Propagated, written: Option<&str>) {
+/// From file to file, for formats whose content need not be held in memory; `None` for the others.
+fn large(
+    args: &PropagateArgs,
+    input: &Input,
+    output: Option<&PathBuf>,
+    propagation: &Propagation,
+    signer: Option<&dyn Signer>,
+    options: &Options,
+) -> Result<Option<PropagatedFile>, Failure> {
+    let failed = |e: colophon::Error| Failure::from(e).on(&args.input);
+    let Some(source) = input.file() else { return Ok(None) };
+    let format = colophon::registry().probe_source(&source, options.hint.as_deref()).map_err(failed)?;
+    if !format.is_some_and(colophon::Format::streams) {
+        return Ok(None);
+    }
+    let file = output.map(|path| files::pending(path)).transpose()?;
+    let to = file.as_ref().map(tempfile::NamedTempFile::as_file);
+    let done = colophon::propagate_file(&source, to, propagation, signer, options).map_err(failed)?;
+    if let (Some(done), Some(file), Some(path)) = (done.as_ref().filter(|d| d.written), file, output) {
+        files::place(file, path, done.sidecar.as_deref(), args.force || args.in_place)?;
+    }
+    Ok(done)
+}
+
+fn show(args: &PropagateArgs, done: &PropagatedFile, written: Option<&str>) {
     if args.json {
         json::pretty(&json!({
             "type": "propagated", "input": args.input.display().to_string(), "output": written,

@@ -30,7 +30,9 @@ pub(super) fn run(command: &WatermarkCommand) -> Result<Exit, Failure> {
                 files::write_stdout(&marked, false)?;
                 return Ok(Exit::Ok);
             }
-            files::write_atomically(output, &marked, *force || same_file(input, output))?;
+            let force = *force || same_file(input, output);
+            keep_beside(input, output, &marked, &options, force)?;
+            files::write_atomically(output, &marked, force)?;
             if *json {
                 json::pretty(&json!({"record": record, "timing": {"embed_s": seconds}}));
             } else {
@@ -99,6 +101,28 @@ fn open(path: &Path) -> Result<(Vec<u8>, colophon::Options), Failure> {
     let options = super::options(&[])?.with_name(path.display().to_string());
     let input = Input { path: path.to_owned(), relative: path.to_owned() };
     Ok((input.read(options.limits.input_bytes)?, options))
+}
+
+/// A manifest beside the input goes on standing beside the output, as an embedded one goes on standing in it: it does not hold any
+/// more, and is still evidence of what was received.
+fn keep_beside(
+    input: &Path,
+    output: &Path,
+    marked: &[u8],
+    options: &colophon::Options,
+    force: bool,
+) -> Result<(), Failure> {
+    let format = colophon::registry().probe_source(&marked, options.hint.as_deref())?;
+    let beside = format.is_some_and(|f| matches!(f.info().carrier, colophon::Carrier::Sidecar(_)));
+    let (Some(from), to) = (files::sidecar_of(input).filter(|_| beside), files::appended(output, ".c2pa"))
+    else {
+        return Ok(());
+    };
+    if same_file(&from, &to) {
+        return Ok(());
+    }
+    let store = std::fs::read(&from).map_err(|e| Failure::from(e).on(&from))?;
+    files::write_atomically(&to, &store, force)
 }
 
 fn secret(uri: Option<&str>) -> Result<Option<Vec<u8>>, Failure> {

@@ -256,18 +256,7 @@ impl Draft<'_> {
         }
         self.add_user_data()?;
         offsets::absorb(self.boxes, self.moov, &mut self.cuts);
-        let mut cuts = offsets::fix(self.source, self.boxes, self.cuts)?;
-        let growing: Vec<Cut> =
-            cuts.iter().filter(|c| c.delta() != 0 && c.owner.is_some()).cloned().collect();
-        cuts.extend(sizes(&self.boxes.roots, &growing)?);
-        // At one place, what belongs to the inner box comes before what belongs to the outer one.
-        let width = |c: &Cut| c.owner.as_ref().map_or(u64::MAX, |o| o.end.saturating_sub(o.start));
-        cuts.sort_by_key(|c| (c.range.start, c.range.end, width(c)));
-        let mut patch = Patch::new();
-        for cut in cuts {
-            patch.replace(cut.range, cut.with);
-        }
-        Ok(patch)
+        patch(self.source, self.boxes, self.cuts)
     }
 
     fn add_user_data(&mut self) -> Result<()> {
@@ -412,6 +401,24 @@ impl ListDraft<'_> {
         cuts.push(Cut { range, with, owner });
         Ok(())
     }
+}
+
+/// The cuts as splices, with every size and offset put right.
+///
+/// # Errors
+/// Those of [`offsets::fix`]; `Limit` when a box would outgrow its size field.
+pub(super) fn patch(source: &dyn Source, boxes: &Boxes, cuts: Vec<Cut>) -> Result<Patch> {
+    let mut cuts = offsets::fix(source, boxes, cuts)?;
+    let growing: Vec<Cut> = cuts.iter().filter(|c| c.delta() != 0 && c.owner.is_some()).cloned().collect();
+    cuts.extend(sizes(&boxes.roots, &growing)?);
+    // At one place, what belongs to the inner box comes before what belongs to the outer one.
+    let width = |c: &Cut| c.owner.as_ref().map_or(u64::MAX, |o| o.end.saturating_sub(o.start));
+    cuts.sort_by_key(|c| (c.range.start, c.range.end, width(c)));
+    let mut patch = Patch::new();
+    for cut in cuts {
+        patch.replace(cut.range, cut.with);
+    }
+    Ok(patch)
 }
 
 /// An empty range behind the last child.
