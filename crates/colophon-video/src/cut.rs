@@ -101,10 +101,15 @@ fn attempt(
     child::output(job.id, &mut command, 1 << 16, job.cx.limits)?;
     let new = FileSource::open(&new)?;
     let opened = MP4.open(&new, job.cx.limits)?;
-    let (ranges, joined) = encoded(job, &new, &opened, &config, head)?;
-    let sync: Vec<bool> = ranges.1;
-    let patch =
-        samples::replace_head(job.source, &job.file.boxes, track, &table, (&new, &ranges.0, &sync), &joined)?;
+    let (made, joined) = encoded(job, &new, &opened, &config, head)?;
+    let patch = samples::replace_head(
+        job.source,
+        &job.file.boxes,
+        track,
+        &table,
+        (&new, &made.ranges, &made.sync),
+        &joined,
+    )?;
     let after = folder.join("cut.mp4");
     patch.apply_to_file(job.source, &File::create_new(&after)?)?;
     verify(job, (before, timed), &after, head)?;
@@ -206,14 +211,14 @@ fn encode(
     Ok(command)
 }
 
-/// The new samples with their sync flags, and the configuration for them and the old ones.
+/// The new samples, and the configuration for them and the old ones.
 fn encoded(
     job: &Job<'_>,
     new: &FileSource,
     opened: &Opened,
     config: &AvcConfig,
     head: usize,
-) -> Result<((Vec<std::ops::Range<u64>>, Vec<bool>), AvcConfig)> {
+) -> Result<(Samples, AvcConfig)> {
     let refuse = |what: &str| Error::unsupported(job.id, what);
     let track = opened.picture_number().ok_or_else(|| refuse("the encoder wrote no picture"))?;
     let table = samples::read(new, &opened.boxes, track)?;
@@ -233,7 +238,7 @@ fn encoded(
             format!("profile {:?} of the new pictures does not go with {:?}", own.profile, config.profile);
         refuse(&text)
     })?;
-    Ok(((table.ranges, table.sync), joined))
+    Ok((table, joined))
 }
 
 /// The result has the same streams, the same pictures at the same times, behind the cut to the bit, and the same packets in every
