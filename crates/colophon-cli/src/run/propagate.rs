@@ -36,21 +36,20 @@ pub(super) fn run(args: &PropagateArgs) -> Result<Exit, Failure> {
     let propagation = Propagation { platform, content_id: args.content_id.clone(), declared: args.declared };
     let failed = |e: colophon::Error| Failure::from(e).on(&args.input);
     let overwrite = args.force || args.in_place;
-    let done = match large(args, &input, output, &propagation, signer, &options)? {
-        Some(done) => done,
-        None => {
-            let bytes = input.read(options.limits.input_bytes)?;
-            let done = colophon::propagate(&bytes, &propagation, signer, &options).map_err(failed)?;
-            let Propagated { class, because, bytes, sidecar, note, content_id, report } = done;
-            if let (Some(bytes), Some(path)) = (&bytes, output) {
-                if let Some(store) = &sidecar {
-                    files::write_atomically(&files::appended(path, ".c2pa"), store, true)?;
-                }
-                files::write_atomically(path, bytes, overwrite)?;
+    let done = if let Some(done) = large(args, &input, output, &propagation, signer, &options)? {
+        done
+    } else {
+        let bytes = input.read(options.limits.input_bytes)?;
+        let done = colophon::propagate(&bytes, &propagation, signer, &options).map_err(failed)?;
+        let Propagated { class, because, bytes, sidecar, note, content_id, report } = done;
+        if let (Some(bytes), Some(path)) = (&bytes, output) {
+            if let Some(store) = &sidecar {
+                files::write_atomically(&files::appended(path, ".c2pa"), store, true)?;
             }
-            let written = bytes.is_some() && output.is_some();
-            PropagatedFile { class, because, written, sidecar, note, content_id, report }
+            files::write_atomically(path, bytes, overwrite)?;
         }
+        let written = bytes.is_some() && output.is_some();
+        PropagatedFile { class, because, written, sidecar, note, content_id, report }
     };
     let written = output.filter(|_| done.written).map(|path| path.display().to_string());
     show(args, &done, written.as_deref());
