@@ -75,14 +75,12 @@ impl Format for Jxl {
                     layout.notes.push("a compressed box was not examined".to_owned());
                     continue;
                 }
-                match unpacked(data.get(4..).unwrap_or_default(), limits.metadata_bytes) {
-                    Some(data) => (kind, Some(data)),
-                    None => {
-                        let text = "a compressed metadata box is damaged, or larger than the limit";
-                        layout.notes.push(text.to_owned());
-                        continue;
-                    }
-                }
+                let Some(data) = unpacked(data.get(4..).unwrap_or_default(), limits.metadata_bytes) else {
+                    let text = "a compressed metadata box is damaged, or larger than the limit";
+                    layout.notes.push(text.to_owned());
+                    continue;
+                };
+                (kind, Some(data))
             } else {
                 (node.kind, None)
             };

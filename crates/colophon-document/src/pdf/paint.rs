@@ -94,9 +94,9 @@ impl Ink {
             (b"cs" | b"CS", _) => {
                 let known = operands.first().is_some_and(|o| plain(o, file, resources));
                 if stroke {
-                    self.stroke_known = known
+                    self.stroke_known = known;
                 } else {
-                    self.fill_known = known
+                    self.fill_known = known;
                 }
                 // Every plain space begins with black (8.6.8).
                 known.then_some([0.0; 3])
@@ -120,9 +120,9 @@ impl Ink {
             self.stroke_known = true;
         }
         if stroke {
-            self.stroke = colour
+            self.stroke = colour;
         } else {
-            self.fill = colour
+            self.fill = colour;
         }
         true
     }

@@ -314,7 +314,9 @@ impl Mask<'_> {
 
     fn line(&self, letters: &[Piece], bright: bool) -> Option<Spot> {
         let mut all = *letters.first()?;
-        letters.iter().for_each(|l| all.join(l));
+        for letter in letters {
+            all.join(letter);
+        }
         let mut heights: Vec<u32> = letters.iter().map(Piece::height).collect();
         heights.sort_unstable();
         let tall = heights[heights.len() * 4 / 5] as f32;
