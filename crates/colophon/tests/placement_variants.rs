@@ -2,6 +2,8 @@
 //! guide's XMP), M4A (as MP4), ADTS, AIFF and CAF (as the sound formats beside them). More: `placements.rs`.
 // Helpers of tests may fail like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+// Names of boxes are written as literals, which are references.
+#![allow(clippy::trivially_copy_pass_by_ref)]
 
 mod aigc;
 

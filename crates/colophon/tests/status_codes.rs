@@ -458,13 +458,16 @@ fn c2pa_15_2_ingredients() {
     let of_two = {
         let body = own.bytes.windows(4).rposition(|w| w == b"cbor").unwrap() + 4;
         let again = Assertion::raw(store::CBOR, "c2pa.ingredient.v3__1", &own.bytes[body..]);
-        m.wav(&[parent.clone()], &Draft { assertions: vec![opened(&own), own.clone(), again], ..draft() })
+        m.wav(
+            std::slice::from_ref(&parent),
+            &Draft { assertions: vec![opened(&own), own.clone(), again], ..draft() },
+        )
     };
     let redacting = |what: &str| {
         let uri = text(&format!("self#jumbf=/c2pa/{PARENT}/c2pa.assertions/{what}"));
         let list = Value::Array(vec![uri]);
         edited(&m, &parent, |d| {
-            d.claim = Box::new(move |c| set(c, "redacted_assertions", Some(list.clone())))
+            d.claim = Box::new(move |c| set(c, "redacted_assertions", Some(list.clone())));
         })
     };
     let cases = vec![

@@ -1,6 +1,9 @@
 //! Manifest stores put together box by box (C2PA 2.4, 11; ISO 19566-5), so that anything about them can be wrong and still be
 //! signed: no library makes these.
 
+// Names of boxes are written as literals, which are references.
+#![allow(clippy::trivially_copy_pass_by_ref)]
+
 use colophon::sign::KeyPair;
 use coset::cbor::value::Value;
 use coset::{CoseSign1Builder, HeaderBuilder, TaggedCborSerializable, iana};
@@ -132,13 +135,16 @@ impl Draft {
     }
 }
 
+/// Makes a time stamp token of bytes, DER.
+pub(crate) type Stamping = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// Who signs.
 pub(crate) struct Maker {
     pub(crate) key: KeyPair,
     /// Certificates, DER, the signer's first.
     pub(crate) chain: Vec<Vec<u8>>,
     /// A reply of a time stamp authority to what is covered, DER.
-    pub(crate) stamp: Option<Box<dyn Fn(&[u8]) -> Vec<u8>>>,
+    pub(crate) stamp: Option<Stamping>,
 }
 
 impl Maker {
