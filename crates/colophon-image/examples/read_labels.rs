@@ -79,9 +79,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                         read += 1;
                         let letters = |t: &str| t.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
                         if letters(&text) == letters(words) {
-                            exact += 1
+                            exact += 1;
                         } else {
-                            println!("    {style} {place:?} {words:?}: read {text:?}")
+                            println!("    {style} {place:?} {words:?}: read {text:?}");
                         }
                     }
                     None => println!("    {style} {place:?} {words:?}: missed"),
