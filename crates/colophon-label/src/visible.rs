@@ -19,7 +19,7 @@ use colophon_core::{
 };
 
 pub use self::backdrop::Backdrop;
-pub use self::check::{LabelCheck, Luma, check};
+pub use self::check::{LabelCheck, Luma, check, check_at};
 use self::layout::Setter;
 use self::style::{Arranged, Kind, Style};
 pub use self::vector::{Shape, vector};

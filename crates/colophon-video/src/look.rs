@@ -15,8 +15,11 @@ use crate::{child, marks};
 
 /// Pictures looked at in each second.
 const RATE: u32 = 4;
-/// Longer side of the pictures looked at, in pixels; labels keep more than enough of their shape.
-const SIDE: u32 = 1280;
+/// Longer side of the pictures looked at, in pixels: labels keep more than enough of their shape, ink of 5 % of the shortest
+/// side (GB 45438-2025, 5.4) has 22 pixels in a wide picture.
+const SIDE: u32 = 800;
+/// The same where a label is read: small type must not be lost.
+const READ_SIDE: u32 = 1280;
 /// Seconds looked at behind the recorded end, and without a recorded length.
 const BEYOND: f64 = 0.5;
 const UNKNOWN: f64 = 3.0;
@@ -34,13 +37,28 @@ pub(crate) struct Clip {
     pub(crate) duration_s: Option<f64>,
     /// What ffmpeg calls the container.
     pub(crate) demuxer: &'static str,
+    /// What is known of its streams without asking ffprobe.
+    pub(crate) streams: Option<Streams>,
+}
+
+/// The streams of a file with one picture and at most one sound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streams {
+    /// Width and height as coded.
+    pub(crate) coded: (u32, u32),
+    /// Whether there is sound.
+    pub(crate) sound: bool,
 }
 
 impl Clip {
     /// The shown track of a movie; `None` when nobody can look at it.
     pub(crate) fn of(file: &Opened) -> Option<Self> {
         let track = file.picture().filter(|t| !t.encrypted)?;
-        Some(Self { displayed: track.displayed(), duration_s: file.movie.duration_s, demuxer: "mov" })
+        let count = |kind: &[u8; 4]| file.movie.tracks.iter().filter(|t| &t.handler == kind).count();
+        let streams = (count(b"vide") == 1 && count(b"soun") <= 1)
+            .then(|| Streams { coded: track.coded, sound: count(b"soun") == 1 });
+        let displayed = track.displayed();
+        Some(Self { displayed, duration_s: file.movie.duration_s, demuxer: "mov", streams })
     }
 }
 
@@ -125,29 +143,38 @@ fn label(
 ) -> Result<Observation> {
     let until = record.span.map_or(UNKNOWN, |s| s.start_s + s.duration_s) + BEYOND;
     let mut checks: Vec<LabelCheck> = Vec::new();
-    pictures(id, path, clip, (RATE, until), cx, &mut |picture| checks.push(visible::check(record, picture)))?;
+    pictures(id, path, clip, (SIDE, RATE, until), cx, &mut |picture| {
+        // Where it was seen once it is looked for from then on: it does not move.
+        let before = checks.iter().find(|c| c.state.is_there()).and_then(|c| c.found);
+        checks.push(match before {
+            Some(place) => visible::check_at(record, picture, place),
+            None => visible::check(record, picture),
+        });
+    })?;
     Ok(answer(record, &checks, clip.duration_s))
 }
 
-/// Hands pictures from the first shown one on to `each`: so many a second, for so many seconds.
+/// Hands pictures from the first shown one on to `each`: no longer side above `longest`, so many a second, for so many
+/// seconds.
 fn pictures(
     id: &'static str,
     path: &Path,
     clip: &Clip,
-    (rate, until): (u32, f64),
+    (longest, rate, until): (u32, u32, f64),
     cx: &RenderCx<'_>,
     each: &mut (dyn FnMut(&Luma<'_>) + Send),
 ) -> Result<()> {
     let (w, h) = clip.displayed;
-    let scale = (f64::from(SIDE) / f64::from(w.max(h))).min(1.0);
+    let scale = (f64::from(longest) / f64::from(w.max(h))).min(1.0);
     let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
     let (width, height) = (side(w), side(h));
     let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
     let mut command = Command::new(ffmpeg);
     command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+    command.args(child::REFERENCES);
     command.args(["-threads", "2", "-f", clip.demuxer, "-i"]).arg(child::file(path));
     command.args(["-map", "0:v:0", "-t", &format!("{until:.3}")]);
-    command.args(["-vf", &format!("scale={width}:{height}:flags=area,setsar=1,fps={rate}")]);
+    command.args(["-vf", &format!("fps={rate},scale={width}:{height}:flags=area,setsar=1")]);
     command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
     let mut picture = vec![0; width as usize * height as usize];
     child::stream(id, &mut command, cx.limits, &mut |pipe| {
@@ -162,7 +189,7 @@ fn pictures(
 /// nothing.
 fn read(id: &'static str, path: &Path, clip: &Clip, reader: &Path, cx: &RenderCx<'_>) -> Result<Observation> {
     let mut answers: Vec<Observation> = Vec::new();
-    pictures(id, path, clip, (READ_RATE, READ_SECONDS), cx, &mut |picture| {
+    pictures(id, path, clip, (READ_SIDE, READ_RATE, READ_SECONDS), cx, &mut |picture| {
         // Where the first pictures show none, a second one is given a chance, and no more: reading takes its time.
         let seen = answers.iter().any(|a| matches!(a, Observation::Label { state: State::Present, .. }));
         if seen || answers.len() < TRIES {

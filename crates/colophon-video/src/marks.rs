@@ -1,20 +1,22 @@
 //! Watermarks looked for in the pictures and in the sound of a movie.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
+use colophon_audio::watermark::Detection;
 use colophon_core::{
-    Confidence, Observation, RenderCx, Result, State, WatermarkEvidence, WatermarkStream, Why,
+    Confidence, ErrorKind, Observation, RenderCx, Result, State, WatermarkEvidence, WatermarkStream, Why,
 };
 use colophon_signal::key::MarkKey;
 
 use crate::look::Clip;
-use crate::probe::{self, Probe};
+use crate::probe;
 use crate::watermark::{FrameReader, NotChecked, Reading, SCHEME, sampled_size};
 use crate::{child, pass, sound};
 
 /// Pictures read in each second.
-const RATE: u32 = 6;
+const RATE: u32 = 12;
 /// From how many digits of improbability on a mark counts as found: the bound of the readers over all their searches.
 const THRESHOLD: f64 = 8.0;
 
@@ -31,8 +33,8 @@ pub(crate) fn look(
     cx: &RenderCx<'_>,
 ) -> Result<Observation> {
     let key = pass::key(secret)?;
-    let probe = probe::describe(id, path, cx)?;
-    let pictures = pictures(id, path, clip, &probe, (&key, own), cx)?;
+    let file = File { id, path, clip, streams: Streams::of(id, path, clip, cx)?, cx };
+    let Seen { pictures, mut sounds } = file.look(&key, own)?;
     let mut streams = Vec::new();
     if let Some(reading) = pictures.as_ref().filter(|r| r.payload.is_some()) {
         streams.push(WatermarkStream {
@@ -44,14 +46,12 @@ pub(crate) fn look(
         });
     }
     let mut heard = None;
-    let seconds = clip.duration_s.unwrap_or(0.0);
-    for stream in probe.streams.iter().filter(|s| s.codec_type == "audio") {
-        // A track that cannot be decoded carries nothing that can be read.
-        let read = sound::read(id, (path, clip.demuxer), stream, (&key, own), seconds, cx);
-        let found = match read {
-            Ok(found) => found,
-            Err(e) if e.kind() == colophon_core::ErrorKind::Unsupported => None,
-            Err(e) => return Err(e),
+    // Sound that was written was read back before it was recorded (`pass`): what the pictures show is enough here.
+    let enough = own && !streams.is_empty();
+    for map in file.streams.sounds.iter().filter(|_| !enough) {
+        let found = match sounds.pop() {
+            Some(found) => found,
+            None => file.listen(map, &key, own)?,
         };
         let Some(found) = found.filter(|f| f.not_checked.is_none()) else { continue };
         let there = found.found || found.presence_only;
@@ -70,6 +70,141 @@ pub(crate) fn look(
         }
     }
     Ok(answer(streams, pictures.as_ref(), heard, secret.is_none()))
+}
+
+/// The streams that are looked at, as ffmpeg maps them.
+struct Streams {
+    picture: Option<String>,
+    /// Width and height as coded.
+    coded: (u32, u32),
+    sounds: Vec<String>,
+}
+
+impl Streams {
+    /// From what is known of the file; by asking ffprobe where that leaves a choice.
+    fn of(id: &'static str, path: &Path, clip: &Clip, cx: &RenderCx<'_>) -> Result<Self> {
+        if let Some(known) = clip.streams {
+            let sounds = known.sound.then(|| "0:a:0".to_owned()).into_iter().collect();
+            // The capital leaves cover art out.
+            return Ok(Self { picture: Some("0:V:0".to_owned()), coded: known.coded, sounds });
+        }
+        let probe = probe::describe(id, path, cx)?;
+        let picture = probe.picture();
+        let sounds = probe.streams.iter().filter(|s| s.codec_type == "audio");
+        Ok(Self {
+            picture: picture.map(|s| format!("0:{}", s.index)),
+            coded: picture.map_or((0, 0), |s| (s.width, s.height)),
+            sounds: sounds.map(|s| format!("0:{}", s.index)).collect(),
+        })
+    }
+}
+
+/// What pictures showed, and what was heard meanwhile: nothing, or the first sound.
+#[derive(Default)]
+struct Seen {
+    pictures: Option<Reading>,
+    sounds: Vec<Option<Detection>>,
+}
+
+/// A file that is looked at.
+struct File<'a> {
+    id: &'static str,
+    path: &'a Path,
+    clip: &'a Clip,
+    streams: Streams,
+    cx: &'a RenderCx<'a>,
+}
+
+impl File<'_> {
+    /// A decoder of the file.
+    fn decoder(&self) -> Result<Command> {
+        let ffmpeg = child::program(self.id, self.cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
+        let mut command = Command::new(ffmpeg);
+        command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+        command.args(child::REFERENCES);
+        command.args(["-threads", "2", "-noautorotate", "-f", self.clip.demuxer, "-i"]);
+        command.arg(child::file(self.path));
+        Ok(command)
+    }
+
+    /// Reads a few pictures of every second, and the first sound from the same decoder where there is time for it.
+    fn look(&self, key: &MarkKey, own: bool) -> Result<Seen> {
+        let (width, height) = (self.streams.coded.0 as usize, self.streams.coded.1 as usize);
+        let size = sampled_size(width, height).filter(|_| self.streams.picture.is_some());
+        let Some(size) = size else { return Ok(Seen::default()) };
+        let reader =
+            || FrameReader::new(size.0, size.1, key).map(|reader| reader.reduced_from(width, height));
+        if let (Some(sound), Some(mut reader)) = (self.streams.sounds.first(), reader())
+            && child::CAN_TWICE
+            && !own
+        {
+            let mut command = self.watching(size)?;
+            command.args(sound::heard(sound, child::SECOND_PIPE));
+            let seconds = self.clip.duration_s.unwrap_or(0.0);
+            let mut heard = None;
+            let done = child::twice(
+                self.id,
+                command,
+                self.cx.limits,
+                &mut |pipe| watch(pipe, size, &mut reader, false).map(|_| ()),
+                &mut |pipe| {
+                    heard = sound::hear(pipe, (key, false), seconds)?.0;
+                    // A pipe that closes early would end the child before its pictures.
+                    std::io::copy(pipe, &mut std::io::sink())?;
+                    Ok(())
+                },
+            );
+            match done {
+                Ok(()) => return Ok(Seen { pictures: Some(reader.finish()), sounds: vec![heard] }),
+                // Sound that cannot be decoded must not hide the pictures, nor pictures the sound: each by itself.
+                Err(e) if e.kind() == ErrorKind::Unsupported => {}
+                Err(e) => return Err(e),
+            }
+        }
+        let Some(mut reader) = reader() else { return Ok(Seen::default()) };
+        let mut enough = false;
+        let done = child::stream(self.id, &mut self.watching(size)?, self.cx.limits, &mut |pipe| {
+            enough = watch(pipe, size, &mut reader, own)?;
+            Ok(())
+        });
+        // Whoever stops looking ends the child in the middle of a picture.
+        if !enough {
+            done?;
+        }
+        Ok(Seen { pictures: Some(reader.finish()), sounds: Vec::new() })
+    }
+
+    /// A decoder that writes small grey pictures.
+    fn watching(&self, (width, height): (usize, usize)) -> Result<Command> {
+        let mut command = self.decoder()?;
+        command.args(["-map", self.streams.picture.as_deref().unwrap_or_default(), "-an", "-sn", "-dn"]);
+        command.args(["-vf", &format!("fps={RATE},scale={width}:{height}:flags=area")]);
+        command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
+        Ok(command)
+    }
+
+    /// Listens to one sound track. One that cannot be decoded carries nothing that can be read.
+    fn listen(&self, map: &str, key: &MarkKey, own: bool) -> Result<Option<Detection>> {
+        let seconds = self.clip.duration_s.unwrap_or(0.0);
+        match sound::read(self.id, (self.path, self.clip.demuxer), map, (key, own), seconds, self.cx) {
+            Err(e) if e.kind() == ErrorKind::Unsupported => Ok(None),
+            done => done,
+        }
+    }
+}
+
+/// Gives a reader the pictures that come through a pipe; says whether it had seen enough before the end.
+fn watch(pipe: &mut dyn Read, size: (usize, usize), reader: &mut FrameReader, own: bool) -> Result<bool> {
+    let mut picture = vec![0; size.0 * size.1];
+    let mut at = 0_u32;
+    while sound::fill(pipe, &mut picture)? == picture.len() {
+        reader.push(&picture, f64::from(at) / f64::from(RATE));
+        at += 1;
+        if own && (reader.certain() || at.is_multiple_of(RATE) && reader.peek()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// One answer from both senses: the pictures speak first.
@@ -119,45 +254,4 @@ fn undone((degrees, mirrored): (f64, bool)) -> Option<String> {
         parts.push(format!("rotated by {degrees:.1} degrees"));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// Reads a few pictures of every second; `None` for pictures that cannot be read at all.
-fn pictures(
-    id: &'static str,
-    path: &Path,
-    clip: &Clip,
-    probe: &Probe,
-    (key, own): (&MarkKey, bool),
-    cx: &RenderCx<'_>,
-) -> Result<Option<Reading>> {
-    let Some(stream) = probe.picture() else { return Ok(None) };
-    let size = sampled_size(stream.width as usize, stream.height as usize);
-    let Some((width, height)) = size else { return Ok(None) };
-    let Some(mut reader) = FrameReader::new(width, height, key) else { return Ok(None) };
-    let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
-    let mut command = Command::new(ffmpeg);
-    command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
-    command.args(["-threads", "2", "-noautorotate", "-f", clip.demuxer, "-i"]).arg(child::file(path));
-    command.args(["-map", &format!("0:{}", stream.index), "-an", "-sn"]);
-    command.args(["-vf", &format!("fps={RATE},scale={width}:{height}:flags=area")]);
-    command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
-    let mut enough = false;
-    let done = child::stream(id, &mut command, cx.limits, &mut |pipe| {
-        let mut picture = vec![0; width * height];
-        let mut at = 0_u32;
-        while sound::fill(pipe, &mut picture)? == picture.len() {
-            reader.push(&picture, f64::from(at) / f64::from(RATE));
-            at += 1;
-            if own && reader.certain() {
-                enough = true;
-                return Ok(());
-            }
-        }
-        Ok(())
-    });
-    // Whoever stops looking ends the child in the middle of a picture.
-    if !enough {
-        done?;
-    }
-    Ok(Some(reader.finish()))
 }

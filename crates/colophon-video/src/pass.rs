@@ -137,7 +137,8 @@ impl Pass<'_> {
     fn reads_back(&self, result: &Timed, sound: &sound::Marked, payload: u64, key: &MarkKey) -> Result<bool> {
         let number = self.source.probe.kept().position(|s| s.index == sound.index);
         let Some(stream) = number.and_then(|n| result.probe.kept().nth(n)) else { return Ok(false) };
-        let found = sound::read(self.id, (self.after, self.demuxer), stream, (key, true), 0.0, self.cx)?;
+        let (file, map) = ((self.after, self.demuxer), format!("0:{}", stream.index));
+        let found = sound::read(self.id, file, &map, (key, true), 0.0, self.cx)?;
         Ok(found.is_some_and(|f| f.payload == Some(payload)))
     }
 

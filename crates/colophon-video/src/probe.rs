@@ -11,8 +11,8 @@ use crate::child;
 
 /// Most bytes of a description.
 const DESCRIPTION: u64 = 4 << 20;
-/// Most bytes of a list of time stamps: about a day at 60 frames a second.
-const STAMPS: u64 = 128 << 20;
+/// Most bytes of a description with a list of all packets: some 16 hours of pictures and sound.
+const PACKETS: u64 = 256 << 20;
 
 /// The streams of a file.
 #[derive(Debug, Deserialize)]
@@ -21,6 +21,25 @@ pub(crate) struct Probe {
     pub(crate) streams: Vec<Stream>,
     #[serde(default)]
     pub(crate) format: Container,
+    #[serde(default)]
+    packets: Vec<Packet>,
+}
+
+/// One packet of a stream.
+#[derive(Debug, Deserialize)]
+struct Packet {
+    stream_index: usize,
+    #[serde(default)]
+    pts: Option<i64>,
+    #[serde(default)]
+    dts: Option<i64>,
+    #[serde(default, rename = "flags", deserialize_with = "discarded")]
+    discarded: bool,
+}
+
+/// Whether a packet is decoded and not shown: an edit list may cut pictures away.
+fn discarded<'de, D: serde::Deserializer<'de>>(flags: D) -> Result<bool, D::Error> {
+    std::borrow::Cow::<'de, str>::deserialize(flags).map(|flags| flags.contains('D'))
 }
 
 /// The file as a whole.
@@ -118,6 +137,21 @@ impl Probe {
         }
     }
 
+    /// Time stamps of the shown pictures of a stream in the order of showing, in ticks from the first one. The list of
+    /// packets is given up.
+    fn take_stamps(&mut self, stream: usize) -> Vec<i64> {
+        let packets = std::mem::take(&mut self.packets).into_iter();
+        let shown = packets.filter(|p| p.stream_index == stream && !p.discarded);
+        // AVI gives each place in the order of decoding one time, and every place a picture: in their order these are the times.
+        let mut list: Vec<i64> = shown.filter_map(|p| p.pts.or(p.dts)).collect();
+        list.sort_unstable();
+        let first = list.first().copied().unwrap_or(0);
+        for t in &mut list {
+            *t = t.saturating_sub(first);
+        }
+        list
+    }
+
     /// Seconds from the start of the file to the first picture or sample of a stream.
     pub(crate) fn starts_s(&self, stream: &Stream) -> f64 {
         let number = |s: &Option<String>| s.as_deref().and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0);
@@ -196,45 +230,22 @@ impl Stream {
 /// # Errors
 /// `MissingTool`; `Unsupported` when the file cannot be read.
 pub(crate) fn describe(id: &'static str, path: &Path, cx: &RenderCx<'_>) -> Result<Probe> {
-    let mut command = Command::new(child::program(id, cx.tools.ffprobe.as_deref(), "ffprobe")?);
-    command.args([
-        "-v",
-        "error",
-        "-protocol_whitelist",
-        "file",
-        "-of",
-        "json",
-        "-show_streams",
-        "-show_format",
-    ]);
-    command.arg("-i").arg(child::file(path));
-    let json = child::output(id, &mut command, DESCRIPTION, cx.limits)?;
-    serde_json::from_slice(&json)
-        .map_err(|e| Error::unsupported(id, "the answer of ffprobe is not understood").because(e))
+    ask(id, path, &["-show_streams", "-show_format"], DESCRIPTION, cx)
 }
 
-/// Time stamps of the shown pictures of a stream in the order of showing, in ticks from the first one.
-///
-/// # Errors
-/// As [`describe`].
-pub(crate) fn stamps(id: &'static str, path: &Path, stream: usize, cx: &RenderCx<'_>) -> Result<Vec<i64>> {
+/// Describes a file and lists its packets, in one reading.
+fn describe_all(id: &'static str, path: &Path, cx: &RenderCx<'_>) -> Result<Probe> {
+    let what = ["-show_streams", "-show_format", "-show_entries", "packet=stream_index,pts,dts,flags"];
+    ask(id, path, &what, PACKETS, cx)
+}
+
+fn ask(id: &'static str, path: &Path, what: &[&str], cap: u64, cx: &RenderCx<'_>) -> Result<Probe> {
     let mut command = Command::new(child::program(id, cx.tools.ffprobe.as_deref(), "ffprobe")?);
-    command.args(["-v", "error", "-protocol_whitelist", "file", "-select_streams", &stream.to_string()]);
-    command.args(["-show_entries", "packet=pts,dts,flags", "-of", "csv=p=0", "-i"]).arg(child::file(path));
-    let text = child::output(id, &mut command, STAMPS, cx.limits)?;
-    let text = String::from_utf8_lossy(&text);
-    let mut list: Vec<i64> = text
-        .lines()
-        .filter_map(|line| line.split_once(','))
-        .filter_map(|(pts, rest)| Some((pts, rest.split_once(',')?)))
-        // An edit list may cut pictures away: they are decoded, not shown.
-        .filter(|(_, (_, flags))| !flags.contains('D'))
-        // AVI gives each place in the order of decoding one time, and every place a picture: in their order these are the times.
-        .filter_map(|(pts, (dts, _))| pts.parse().or_else(|_| dts.parse()).ok())
-        .collect();
-    list.sort_unstable();
-    let first = list.first().copied().unwrap_or(0);
-    Ok(list.into_iter().map(|t| t.saturating_sub(first)).collect())
+    command.args(["-v", "error", "-protocol_whitelist", "file", "-of", "json=compact=1"]);
+    command.args(what).arg("-i").arg(child::file(path));
+    let json = child::output(id, &mut command, cap, cx.limits)?;
+    serde_json::from_slice(&json)
+        .map_err(|e| Error::unsupported(id, "the answer of ffprobe is not understood").because(e))
 }
 
 /// The streams of a file and the times of the shown pictures of one of them.
@@ -243,7 +254,7 @@ pub(crate) struct Timed {
     pub(crate) probe: Probe,
     /// Number of the stream.
     pub(crate) index: usize,
-    /// As [`stamps`] gives them.
+    /// Time stamps of the shown pictures in the order of showing, in ticks from the first one.
     pub(crate) stamps: Vec<i64>,
 }
 
@@ -253,7 +264,7 @@ impl Timed {
     /// # Errors
     /// As [`describe`]; `Unsupported` without a video stream.
     pub(crate) fn of_picture(id: &'static str, path: &Path, cx: &RenderCx<'_>) -> Result<Self> {
-        let mut probe = describe(id, path, cx)?;
+        let mut probe = describe_all(id, path, cx)?;
         let none = || Error::unsupported(id, "ffmpeg finds no video stream in the file");
         let stream = probe.picture().ok_or_else(none)?;
         let index = stream.index;
@@ -261,7 +272,7 @@ impl Timed {
         if stream.pix_fmt.contains("10") || stream.pix_fmt.contains("12") {
             probe.add(index, picture_data(id, path, index, cx)?);
         }
-        let stamps = stamps(id, path, index, cx)?;
+        let stamps = probe.take_stamps(index);
         Ok(Self { probe, index, stamps })
     }
 
@@ -270,10 +281,10 @@ impl Timed {
     /// # Errors
     /// As [`describe`]; `Check` when there is no such stream.
     pub(crate) fn of_stream(id: &'static str, path: &Path, number: usize, cx: &RenderCx<'_>) -> Result<Self> {
-        let probe = describe(id, path, cx)?;
+        let mut probe = describe_all(id, path, cx)?;
         let missing = || Error::new(ErrorKind::Check, "the encoded stream is missing").in_format(id);
         let index = probe.kept().nth(number).ok_or_else(missing)?.index;
-        let stamps = stamps(id, path, index, cx)?;
+        let stamps = probe.take_stamps(index);
         Ok(Self { probe, index, stamps })
     }
 

@@ -73,10 +73,7 @@ pub(crate) fn mark_all(
             ready: Vec::new(),
             bytes: Vec::new(),
         };
-        listen(id, (before, demuxer), stream, cx, &mut |samples| {
-            writer.push(samples)?;
-            Ok(true)
-        })?;
+        listen(id, (before, demuxer), stream, cx, &mut |samples| writer.push(samples))?;
         let done = writer.finish()?;
         if done.change_db == f64::NEG_INFINITY || done.duration_s < watermark::SHORTEST_S {
             continue;
@@ -102,36 +99,92 @@ pub(crate) fn mark_all(
     Ok(out)
 }
 
-/// What a detector finds in one sound track; `None` for a track that cannot be read.
+/// What a detector finds in one sound track, named as ffmpeg maps it; `None` for a track that cannot be read.
 ///
 /// # Errors
 /// As [`mark_all`].
 pub(crate) fn read(
     id: &'static str,
-    file: (&Path, &str),
-    stream: &Stream,
+    (path, demuxer): (&Path, &str),
+    map: &str,
     (key, own): (&MarkKey, bool),
     seconds: f64,
     cx: &RenderCx<'_>,
 ) -> Result<Option<watermark::Detection>> {
-    let Some((rate, channels)) = stream.sound() else { return Ok(None) };
-    let Some(mut detector) = Detector::new(rate, channels, key, &DetectOptions::default(), seconds) else {
-        return Ok(None);
-    };
-    listen(id, file, stream, cx, &mut |samples| {
-        detector.push(samples);
-        Ok(!(own && detector.certain()))
-    })?;
-    Ok(Some(detector.finish()))
+    let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
+    let mut command = Command::new(ffmpeg);
+    command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+    command.args(["-f", demuxer, "-i"]).arg(child::file(path)).args(heard(map, "pipe:1"));
+    let (mut found, mut enough) = (None, false);
+    let done = child::stream(id, &mut command, cx.limits, &mut |pipe| {
+        (found, enough) = hear(pipe, (key, own), seconds)?;
+        Ok(())
+    });
+    // Whoever stops listening ends the child in the middle of a word.
+    if !enough {
+        done?;
+    }
+    Ok(found)
 }
 
-/// Decodes a sound track; `each` gets whole frames of interleaved samples and says whether to go on.
+/// The output of ffmpeg that [`hear`] listens to: an AU file, whose head says rate and channels.
+pub(crate) fn heard(map: &str, pipe: &str) -> Vec<String> {
+    ["-map", map, "-vn", "-sn", "-dn", "-c:a", "pcm_f32be", "-f", "au", pipe].map(str::to_owned).to_vec()
+}
+
+/// Head of an AU file: magic, place of the samples, length, encoding, rate, channels, each 4 bytes, the higher first.
+const AU_HEAD: usize = 24;
+/// 32-bit floats.
+const AU_FLOATS: u32 = 6;
+
+/// Listens to what [`heard`] asked for: what was found, and whether it was enough before the end.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn hear(
+    pipe: &mut dyn Read,
+    (key, own): (&MarkKey, bool),
+    seconds: f64,
+) -> Result<(Option<watermark::Detection>, bool)> {
+    let mut head = [0u8; AU_HEAD];
+    if fill(pipe, &mut head)? < AU_HEAD {
+        return Ok((None, false));
+    }
+    let words: Vec<u32> = head.as_chunks::<4>().0.iter().map(|b| u32::from_be_bytes(*b)).collect();
+    let [_, start, _, AU_FLOATS, rate, channels] = words[..] else { return Ok((None, true)) };
+    let rest = u64::from(start).saturating_sub(AU_HEAD as u64);
+    std::io::copy(&mut pipe.take(rest), &mut std::io::sink())?;
+    let channels = u16::try_from(channels).unwrap_or(0);
+    let detector = Detector::new(rate, channels, key, &DetectOptions::default(), seconds);
+    let Some(mut detector) = detector.filter(|_| channels > 0) else { return Ok((None, true)) };
+    let mut bytes = vec![0u8; PIECE * usize::from(channels) * 4];
+    let mut samples = Vec::with_capacity(bytes.len() / 4);
+    loop {
+        let filled = fill(pipe, &mut bytes)?;
+        samples.clear();
+        let words = bytes.get(..filled).unwrap_or_default().as_chunks::<4>().0;
+        samples.extend(words.iter().map(|b| finite(f32::from_be_bytes(*b))));
+        detector.push(&samples);
+        if own && detector.certain() {
+            return Ok((Some(detector.finish()), true));
+        }
+        if filled < bytes.len() {
+            return Ok((Some(detector.finish()), false));
+        }
+    }
+}
+
+fn finite(v: f32) -> f32 {
+    if v.is_finite() { v } else { 0.0 }
+}
+
+/// Decodes a sound track; `each` gets whole frames of interleaved samples.
 fn listen(
     id: &'static str,
     (path, demuxer): (&Path, &str),
     stream: &Stream,
     cx: &RenderCx<'_>,
-    each: &mut (dyn FnMut(&[f32]) -> Result<bool> + Send),
+    each: &mut (dyn FnMut(&[f32]) -> Result<()> + Send),
 ) -> Result<()> {
     let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
     let Some((rate, channels)) = stream.sound() else { return Ok(()) };
@@ -140,28 +193,20 @@ fn listen(
     command.args(["-f", demuxer, "-i"]).arg(child::file(path));
     command.args(["-map", &format!("0:{}", stream.index), "-c:a", "pcm_f32le", "-f", "f32le"]);
     command.args(["-ar", &rate.to_string(), "-ac", &channels.to_string(), "pipe:1"]);
-    let mut enough = false;
-    let done = child::stream(id, &mut command, cx.limits, &mut |pipe| {
+    child::stream(id, &mut command, cx.limits, &mut |pipe| {
         let mut bytes = vec![0u8; PIECE * usize::from(channels) * 4];
         let mut samples = Vec::with_capacity(bytes.len() / 4);
         loop {
             let filled = fill(pipe, &mut bytes)?;
             samples.clear();
             let words = bytes.get(..filled).unwrap_or_default().as_chunks::<4>().0;
-            samples.extend(
-                words.iter().map(|b| f32::from_le_bytes(*b)).map(|v| if v.is_finite() { v } else { 0.0 }),
-            );
-            if !each(&samples)? {
-                enough = true;
-                return Ok(());
-            }
+            samples.extend(words.iter().map(|b| finite(f32::from_le_bytes(*b))));
+            each(&samples)?;
             if filled < bytes.len() {
                 return Ok(());
             }
         }
-    });
-    // Whoever stops listening ends the child in the middle of a word.
-    if enough { Ok(()) } else { done }
+    })
 }
 
 /// Reads until the buffer is full or the pipe ends.

@@ -129,6 +129,7 @@ pub(crate) fn observe(
         displayed: properties.dimensions.unwrap_or_default(),
         duration_s: properties.duration_s,
         demuxer: names.demuxer,
+        streams: None,
     };
     look::observe(format.info().id, source, Some(&clip), queries, cx)
 }

@@ -95,20 +95,50 @@ fn position(i: usize, cell: usize, cells: usize) -> (usize, f32) {
 /// Linear interpolation of values at cell centres to pixels.
 fn expand(values: &[f32], cell: usize, out: &mut [f32]) {
     let lead = cell / 2;
-    let inverse = 1.0 / cell as f32;
-    // where pixel `lead` lies between the first two centres
-    let start = (lead as f32 + 0.5) * inverse - 0.5;
     let (head, body) = out.split_at_mut(lead.min(out.len()));
     head.fill(values[0]);
-    let pairs = values.iter().zip(values[1..].iter().chain(values.last()));
-    for (run, (&a, &b)) in body.chunks_mut(cell).zip(pairs) {
-        let slope = (b - a) * inverse;
-        let mut value = a + (b - a) * start;
-        for o in run {
-            *o = value;
-            value += slope;
+    match cell {
+        2 => expand_by::<2>(values, body),
+        3 => expand_by::<3>(values, body),
+        4 => expand_by::<4>(values, body),
+        5 => expand_by::<5>(values, body),
+        6 => expand_by::<6>(values, body),
+        _ => {
+            let pairs = values.iter().zip(values[1..].iter().chain(values.last()));
+            for (run, (&a, &b)) in body.chunks_mut(cell).zip(pairs) {
+                run.iter_mut().enumerate().for_each(|(at, o)| *o = a + (b - a) * share(at, cell));
+            }
         }
     }
+}
+
+/// How far pixel `at` behind the first one at or after a cell's centre lies on the way to the next centre.
+fn share(at: usize, cell: usize) -> f32 {
+    // in halves of a pixel, which are exact
+    ((2 * (cell / 2 + at) + 1) as f32 - cell as f32) / (2 * cell) as f32
+}
+
+/// The same for cells of a size that is known beforehand: whole cells in vectors.
+fn expand_by<const CELL: usize>(values: &[f32], body: &mut [f32]) {
+    let shares: [f32; CELL] = std::array::from_fn(|at| share(at, CELL));
+    let last = values.len() - 1;
+    vectorised(
+        #[inline(always)]
+        || {
+            let (cells, rest) = body.as_chunks_mut::<CELL>();
+            let whole = cells.len().min(last);
+            let pairs = values[..last].iter().zip(&values[1..]);
+            for (run, (&a, &b)) in cells.iter_mut().zip(pairs) {
+                for (o, share) in run.iter_mut().zip(shares) {
+                    *o = a + (b - a) * share;
+                }
+            }
+            // Behind the last centre nothing is left to go to.
+            cells[whole..].as_flattened_mut().fill(values[last]);
+            let (a, b) = (values[whole.min(last)], values[(whole + 1).min(last)]);
+            rest.iter_mut().zip(shares).for_each(|(o, share)| *o = a + (b - a) * share);
+        },
+    );
 }
 
 /// Radius of three moving means that come closest to a Gaussian of deviation `sigma`.
@@ -187,10 +217,13 @@ fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
         if (y + 1).is_multiple_of(cell) || y + 1 == layout.height {
             let from = y / cell * w;
             let total = |sums: &mut [f32], out: &mut [f32]| {
-                for (run, o) in sums.chunks_mut(cell).zip(out) {
-                    *o = run.iter().sum();
-                    run.fill(0.0);
+                match cell {
+                    2 => totals::<2>(sums, out),
+                    3 => totals::<3>(sums, out),
+                    4 => totals::<4>(sums, out),
+                    _ => sums.chunks(cell).zip(out).for_each(|(run, o)| *o = run.iter().sum()),
                 }
+                sums.fill(0.0);
             };
             total(&mut column_sums, &mut mean.data[from..from + w]);
             total(&mut column_squares, &mut texture.data[from..from + w]);
@@ -206,6 +239,20 @@ fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
     }
     let visible = seen as f64 / (layout.width * layout.height) as f64;
     Statistics { mean, texture, grey, visible, frame: frame.finish() }
+}
+
+/// Sums of every `CELL` neighbours; what is left over makes the last one.
+fn totals<const CELL: usize>(sums: &[f32], out: &mut [f32]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            let (cells, rest) = sums.as_chunks::<CELL>();
+            out.iter_mut().zip(cells).for_each(|(o, run)| *o = run.iter().sum());
+            if let (Some(o), false) = (out.get_mut(cells.len()), rest.is_empty()) {
+                *o = rest.iter().sum();
+            }
+        },
+    );
 }
 
 #[cfg(test)]

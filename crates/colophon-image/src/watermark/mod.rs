@@ -44,10 +44,10 @@ mod spectrum;
 mod whiten;
 
 pub use detect::{
-    DetectOptions, Detection, Effort, Geometry, Layer, NotChecked, Reader, detect, working_size,
+    DetectOptions, Detection, Effort, Geometry, Layer, NotChecked, Pose, Reader, detect, working_size,
 };
 pub use embed::{EmbedError, EmbedOptions, Embedded, MIN_SIDE, Strength, embed};
-pub use moving::{Change, MIN_MOVING_SIDE, Pattern};
+pub use moving::{Change, MIN_MOVING_SIDE, Pattern, moving_period};
 pub use pixels::{Layout, LayoutError, MAX_SIDE, Pixels, PixelsMut, Samples, SamplesMut};
 
 /// Name of the scheme, as it goes into records and C2PA soft bindings.

@@ -18,6 +18,13 @@ const STRETCH: f64 = 1.6;
 /// Shortest side of a moving picture that is marked: the mean of many frames shows more than one still picture.
 pub const MIN_MOVING_SIDE: usize = 120;
 
+/// Period of the tile on a moving picture of this size, in pixels.
+pub fn moving_period(width: usize, height: usize) -> usize {
+    let period = (period(width, height) as f64 * STRETCH).round() as usize;
+    // at least a tile and a half along the shorter side, for small pictures
+    period.min(width.min(height) * 2 / 3)
+}
+
 /// One payload under one key, laid out for pictures of one size.
 #[derive(Debug)]
 pub struct Pattern {
@@ -44,9 +51,7 @@ impl Pattern {
         if width.min(height) < MIN_MOVING_SIDE {
             return Err(EmbedError::TooSmall { width, height });
         }
-        let period = (period(width, height) as f64 * STRETCH).round() as usize;
-        // at least a tile and a half along the shorter side, for small pictures
-        let period = period.min(width.min(height) * 2 / 3);
+        let period = moving_period(width, height);
         Ok(Self { width, height, tile: tile(&Schedule::new(key), payload, period) })
     }
 
@@ -96,7 +101,7 @@ impl Pattern {
 /// Pixels of a moving picture from which on the strength no longer depends on its size: 640 x 360 is read after everything.
 const ENOUGH: f64 = 640.0 * 360.0;
 /// Most that a small picture is marked more strongly, in dB, and the least signal-to-noise ratio that may lead to.
-const MOST_LACK_DB: f64 = 4.5;
+const MOST_LACK_DB: f64 = 4.0;
 const LEAST_DB: f64 = 43.0;
 
 /// What a picture lacks in pixels, in dB: the mark is a sum over all of them.
@@ -108,8 +113,8 @@ fn lack(width: usize, height: usize) -> f64 {
 /// pictures, and weaker by what averaging over a second of frames gives back; stronger by what the picture lacks in pixels.
 fn gain(mask: &Mask, strength: Strength, lack: f64) -> f32 {
     let (middle, low, high, cap) = match strength {
-        Strength::Gentle => (55.0, 48.5, 52.0, 0.8),
-        Strength::Default => (52.0, 47.5, 51.5, 1.0),
+        Strength::Gentle => (56.5, 49.3, 52.8, 0.74),
+        Strength::Default => (53.6, 48.3, 52.3, 0.92),
         Strength::Strong => (47.0, 44.0, 48.0, 1.5),
     };
     let decibel = |mse: f64| 10.0 * (255.0f64.powi(2) / mse.max(1e-9)).log10();

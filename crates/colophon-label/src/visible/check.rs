@@ -66,6 +66,16 @@ pub struct LabelCheck {
 /// contrast, and crops that keep at least two fifths of either side and all of the label. A label whose letters cannot be
 /// told apart any more is NotChecked; one whose letters are others is Invalid.
 pub fn check(record: &LabelRecord, picture: &Luma<'_>) -> LabelCheck {
+    look(record, picture, None)
+}
+
+/// Looks at a later picture of a moving one, of the same size: only where the label was seen `before`, in pixels as in
+/// [`LabelCheck::found`]. Not searching is most of the time saved where it is gone.
+pub fn check_at(record: &LabelRecord, picture: &Luma<'_>, before: (f32, f32, f32, f32)) -> LabelCheck {
+    look(record, picture, Some(before))
+}
+
+fn look(record: &LabelRecord, picture: &Luma<'_>, before: Option<(f32, f32, f32, f32)>) -> LabelCheck {
     let none = LabelCheck {
         state: State::NotChecked,
         why: None,
@@ -99,14 +109,20 @@ pub fn check(record: &LabelRecord, picture: &Luma<'_>) -> LabelCheck {
     if ink < MIN_INK && label.ink * scale.0.max(scale.1) < MIN_INK {
         return not_checked(Why::TooSmall);
     }
-    let recorded_place =
-        Map { sx: scale.0, sy: scale.1, ox: area.x as f32 * scale.0, oy: area.y as f32 * scale.1 };
-    let mut best = label.refine(picture, recorded_place, false);
+    let place = match before {
+        Some((ox, oy, width, height)) => {
+            let side = |n: u32| n.max(1) as f32;
+            Map { sx: width / side(area.width), sy: height / side(area.height), ox, oy }
+        }
+        None => Map { sx: scale.0, sy: scale.1, ox: area.x as f32 * scale.0, oy: area.y as f32 * scale.1 },
+    };
+    let mut best = label.refine(picture, place, false);
     let mut letters = (best.score >= THRESHOLD).then(|| glyphs::compare(&label, picture, &best));
     // A copy of another size may have been cropped: then something else stands at the recorded place.
     let copied = (picture.width, picture.height) != (canvas.width, canvas.height);
     let unlike = letters.as_ref().is_none_or(|l| copied && l.verdict != Verdict::Same);
     if unlike
+        && before.is_none()
         && let Some(found) = search::search(&label, picture, scale)
         && found.score > best.score
     {

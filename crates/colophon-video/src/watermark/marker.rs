@@ -8,12 +8,15 @@ use colophon_signal::simd::vectorised;
 
 /// Every so many pixels, along both axes, one is watched for changes of the scene.
 const WATCH: usize = 8;
-/// Mean change of the watched pixels, in grey levels, from which the mask is measured again: at once, and at most so
-/// often.
+/// Mean change of the watched pixels from one frame to the next, in grey levels, that makes a cut: the mask is measured
+/// again at once.
 const CUT: f64 = 12.0;
-const DRIFT: f64 = 5.0;
-/// Seconds between two measurements of a scene that drifts.
-const PAUSE_S: f64 = 1.0;
+/// The same since the mask was measured, and seconds after which it is measured again then: a scene that moves away from it,
+/// and one that drifts.
+const MOVED: (f64, f64) = (12.0, 0.4);
+const DRIFT: (f64, f64) = (5.0, 1.0);
+/// Mean change of a watched pixel and its neighbours, in grey levels, from which its place is marked by the new mask.
+const PLACE: u32 = 6;
 
 /// Options of [`FrameMarker::new`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,6 +82,8 @@ pub struct FrameMarker {
     unit: u16,
     /// The watched pixels of the frame the mask was measured on, in grey levels; empty before the first.
     watched: Vec<u8>,
+    /// Those of the last frame.
+    last: Vec<u8>,
     measured_s: f64,
     /// Frames, and the sum over them of the mean squared change in grey levels.
     frames: u64,
@@ -106,6 +111,7 @@ impl FrameMarker {
             change: Vec::new(),
             unit: 0,
             watched: Vec::new(),
+            last: Vec::new(),
             measured_s: f64::NEG_INFINITY,
             frames: 0,
             error: 0.0,
@@ -179,24 +185,74 @@ impl FrameMarker {
         let watched: Vec<u8> = (0..columns * rows)
             .map(|i| grey(place(i % columns, width), place(i / columns, height)))
             .collect();
-        if unit == self.unit && watched.len() == self.watched.len() {
-            let pairs = watched.iter().zip(&self.watched);
-            let sum: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-            let moved = sum as f64 / watched.len() as f64;
-            if moved < DRIFT || moved < CUT && (pts_s - self.measured_s).abs() < PAUSE_S {
-                return;
-            }
+        let since = pts_s - self.measured_s;
+        let stays = |before: &[u8]| {
+            let moved = difference(&watched, before);
+            let due = |(level, pause): (f64, f64)| moved >= level && since.abs() >= pause;
+            !due(MOVED) && !due(DRIFT) && difference(&watched, &self.last) < CUT
+        };
+        let keep = unit == self.unit && watched.len() == self.watched.len() && stays(&self.watched);
+        if keep {
+            self.last = watched;
+            return;
         }
-        (self.watched, self.measured_s, self.unit) = (watched, pts_s, unit);
+        // What stands still keeps the change it has: an encoder would have to code every other one.
+        let cut = unit != self.unit
+            || watched.len() != self.watched.len()
+            || difference(&watched, &self.last) >= CUT;
+        let moved = if cut { Vec::new() } else { moved(&watched, &self.watched, columns) };
+        if cut {
+            self.watched.clone_from(&watched);
+        } else {
+            let places = self.watched.iter_mut().zip(&watched).zip(&moved).filter(|(_, moved)| **moved);
+            places.for_each(|((old, new), _)| *old = *new);
+        }
+        (self.last, self.measured_s, self.unit) = (watched, pts_s, unit);
         self.scratch.clear();
         self.scratch.reserve(width * height);
         for y in 0..height {
             self.scratch.extend((0..width).map(|x| grey(x, y)));
         }
-        if let Ok(pixels) = Pixels::packed8(&self.scratch, width, height, 1) {
-            let made = self.pattern.change(&pixels, self.strength, f32::from(unit));
-            self.change = made.samples;
-            self.square = 255.0f64.powi(2) / 10f64.powf(made.psnr_db / 10.0);
+        let Ok(pixels) = Pixels::packed8(&self.scratch, width, height, 1) else { return };
+        let made = self.pattern.change(&pixels, self.strength, f32::from(unit)).samples;
+        if cut || made.len() != self.change.len() {
+            self.change = made;
+        } else {
+            let rows = self.change.chunks_exact_mut(width).zip(made.chunks_exact(width));
+            for (y, (old, new)) in rows.enumerate() {
+                let moved = &moved[y / WATCH * columns..][..columns];
+                for ((old, new), _) in
+                    old.chunks_mut(WATCH).zip(new.chunks(WATCH)).zip(moved).filter(|(_, moved)| **moved)
+                {
+                    old.copy_from_slice(new);
+                }
+            }
         }
+        let sum: u64 = self.change.iter().map(|v| u64::from(v.unsigned_abs()).pow(2)).sum();
+        self.square = sum as f64 / self.change.len().max(1) as f64 / f64::from(unit).powi(2);
     }
+}
+
+/// Which places of a grid of so many columns look otherwise than before, with their neighbours: noise alone does not count.
+fn moved(now: &[u8], before: &[u8], columns: usize) -> Vec<bool> {
+    let changes: Vec<u32> = now.iter().zip(before).map(|(a, b)| u32::from(a.abs_diff(*b))).collect();
+    let rows = changes.len() / columns.max(1);
+    let at = |i: usize| {
+        let (x, y) = (i % columns, i / columns);
+        let (mut sum, mut count) = (0, 0);
+        for v in y.saturating_sub(1)..(y + 2).min(rows) {
+            for u in x.saturating_sub(1)..(x + 2).min(columns) {
+                sum += changes[v * columns + u];
+                count += 1;
+            }
+        }
+        sum >= PLACE * count
+    };
+    (0..changes.len()).map(at).collect()
+}
+
+/// Mean difference of two lists of grey levels.
+fn difference(a: &[u8], b: &[u8]) -> f64 {
+    let sum: u64 = a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / a.len().max(1) as f64
 }

@@ -1,7 +1,8 @@
 //! Reading the mark from frames, and saying from when to when it was there.
 
 use colophon_image::watermark::{
-    DetectOptions, Detection, Layer, Layout, Pixels, Reader, Samples, working_size,
+    DetectOptions, Detection, Effort, Layer, Layout, Pixels, Pose, Reader, Samples, moving_period,
+    working_size,
 };
 use colophon_signal::key::MarkKey;
 use colophon_signal::simd::vectorised;
@@ -97,6 +98,8 @@ pub struct FrameReader {
     past: Vec<Window>,
     searches: u32,
     best: Option<Detection>,
+    /// Where the lattice is looked for first: where it was put, or where it was seen last.
+    pose: Option<Pose>,
     found: Vec<Segment>,
     last_s: f64,
     step_s: f64,
@@ -115,12 +118,25 @@ impl FrameReader {
             past: Vec::new(),
             searches: 0,
             best: None,
+            pose: None,
             found: Vec::new(),
             last_s: f64::NEG_INFINITY,
             step_s: 0.0,
             means: Vec::new(),
             columns: Vec::new(),
         })
+    }
+
+    /// Says that the frames were reduced from `width` x `height` pixels: a clip that still has the size it was marked at is
+    /// read without a search.
+    #[must_use]
+    pub fn reduced_from(mut self, width: usize, height: usize) -> Self {
+        if width > 0 && height > 0 {
+            let tile = moving_period(width, height) as f64;
+            let (x, y) = (self.size.0 as f64 / width as f64, self.size.1 as f64 / height as f64);
+            self.pose = Some(Pose::upright((tile * x, tile * y)));
+        }
+        self
     }
 
     /// Takes the frame shown at `at_s`: `width * height` samples without gaps. Anything shorter is left out.
@@ -145,6 +161,20 @@ impl FrameReader {
     /// Whether a payload was read already.
     pub fn certain(&self) -> bool {
         !self.found.is_empty()
+    }
+
+    /// Looks for the mark where it was put, in the frames that were not read yet: for whoever has just written it and wants
+    /// to know whether it is there. Does nothing unless [`reduced_from`](Self::reduced_from) was said.
+    pub fn peek(&mut self) -> bool {
+        if self.pose.is_some() && !self.certain() && self.now.frames > 0 {
+            let end_s = self.last_s + self.step_s;
+            let found = self.detect(&mean(&self.now), Effort::Least);
+            if let Some(payload) = found.and_then(|f| f.payload) {
+                self.found.push(Segment { start_s: self.now.from_s, end_s, payload });
+                self.best = found;
+            }
+        }
+        self.certain()
     }
 
     /// Ends the clip and says what was found.
@@ -251,20 +281,30 @@ impl FrameReader {
 
     /// Searches one stretch.
     fn read(&mut self, window: &mut Window) {
-        let scale = 1.0 / (16.0 * 255.0 * window.frames.max(1) as f32);
-        let mean: Vec<f32> = window.sum.iter().map(|s| 0.5 + *s as f32 * scale).collect();
-        let layout = Layout::packed(self.size.0, self.size.1, 1);
-        let Ok(pixels) = Pixels::new(Samples::F32(&mean), layout) else { return };
-        let found = self.reader.detect(&pixels, &DetectOptions::lattice_only());
+        let Some(found) = self.detect(&mean(window), Effort::Default) else { return };
         self.searches = self.searches.saturating_add(1);
         if let Some(payload) = found.payload {
             window.read = true;
             self.found.push(Segment { start_s: window.from_s, end_s: window.to_s, payload });
+            self.pose = found.pose.or(self.pose);
         }
         if self.best.as_ref().is_none_or(|b| found.log10_p < b.log10_p) {
             self.best = Some(found);
         }
     }
+
+    fn detect(&self, mean: &[f32], effort: Effort) -> Option<Detection> {
+        let layout = Layout::packed(self.size.0, self.size.1, 1);
+        let mut options = DetectOptions::lattice_only().expecting(self.pose);
+        options.effort = effort;
+        Some(self.reader.detect(&Pixels::new(Samples::F32(mean), layout).ok()?, &options))
+    }
+}
+
+/// The mean of a stretch, around a middle grey.
+fn mean(window: &Window) -> Vec<f32> {
+    let scale = 1.0 / (16.0 * 255.0 * window.frames.max(1) as f32);
+    window.sum.iter().map(|s| 0.5 + *s as f32 * scale).collect()
 }
 
 /// Sum of `2 * radius + 1` neighbours along a line whose ends repeat.

@@ -90,6 +90,30 @@ fn a_new_scene_is_measured_anew_and_a_still_one_is_not() {
 }
 
 #[test]
+fn what_stands_still_keeps_its_change_while_the_rest_of_the_scene_moves() {
+    let mut m = marker();
+    // The left seven eighths stand still, the rest is another scene: too little for a cut.
+    let edge = SIZE.0 * 7 / 8;
+    let scene = |n: usize| -> Vec<u8> {
+        let (still, moving) = (frame(0, 0), frame(20 * n, 3 * n));
+        let side = |i: usize| if i % SIZE.0 < edge { still[i] } else { moving[i] };
+        (0..SIZE.0 * SIZE.1).map(side).collect()
+    };
+    let mut change = |n: usize, at: f64| -> Vec<i16> {
+        let luma = scene(n);
+        let out = marked(&mut m, luma.clone(), at);
+        out.iter().zip(&luma).map(|(a, b)| i16::from(*a) - i16::from(*b)).collect()
+    };
+    let (first, second) = (change(0, 0.0), change(1, 2.0));
+    let differ = |from: usize, to: usize| {
+        let columns = |i: &usize| (from..to).contains(&(i % SIZE.0));
+        (0..first.len()).filter(columns).filter(|i| first[*i] != second[*i]).count()
+    };
+    assert_eq!(differ(0, edge - 16), 0);
+    assert!(differ(edge + 16, SIZE.0) > 500);
+}
+
+#[test]
 fn ten_bits_take_the_same_mark_four_times_as_fine() {
     let (mut eight, mut ten) = (marker(), marker());
     let luma = frame(0, 0);
@@ -116,4 +140,31 @@ fn no_frames_are_no_verdict() {
     let r = read(std::iter::empty(), &key());
     assert_eq!((r.payload, r.not_checked), (None, Some(NotChecked::Empty)));
     assert!(FrameReader::new(0, 4, &key()).is_none());
+}
+
+#[test]
+fn a_mark_that_was_just_written_is_seen_after_a_second_without_a_search() {
+    let mut m = marker();
+    let mut reader = FrameReader::new(SIZE.0, SIZE.1, &key()).unwrap().reduced_from(SIZE.0, SIZE.1);
+    assert!(!reader.peek(), "no frames yet");
+    for n in 0..6 {
+        let at = n as f64 / 6.0;
+        reader.push(&marked(&mut m, frame(n, 0), at), at);
+    }
+    assert!(reader.peek());
+    assert_eq!(reader.finish().payload, Some(PAYLOAD));
+}
+
+#[test]
+fn a_clip_of_another_size_is_searched_all_the_same() {
+    let mut m = marker();
+    // Said to come from frames twice as large: the lattice is not where it would be then.
+    let mut reader = FrameReader::new(SIZE.0, SIZE.1, &key()).unwrap().reduced_from(2 * SIZE.0, 2 * SIZE.1);
+    for n in 0..36 {
+        let at = n as f64 / 6.0;
+        reader.push(&marked(&mut m, frame(n, 0), at), at);
+        assert!(n != 6 || !reader.peek(), "nothing is searched before the stretch ends");
+    }
+    let r = reader.finish();
+    assert_eq!((r.payload, r.segments.len()), (Some(PAYLOAD), 1), "{r:?}");
 }
