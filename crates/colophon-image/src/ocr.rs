@@ -17,7 +17,7 @@ use colophon_label::visible::Luma;
 use self::page::tiff;
 use self::run::run;
 use self::sheet::Sheet;
-use self::words::{Line, is_part, label, lines};
+use self::words::{Line, ideographs, is_part, label, lines};
 use crate::label::place;
 
 /// Steps of brightness between type and ground below which nobody reads it, though a program may.
@@ -55,6 +55,9 @@ pub fn read_label(tool: &Path, picture: &Luma<'_>, limits: &Limits) -> Observati
         label(&look(&Sheet::around(picture, part)).ok()?)
     };
     let Some(found) = label(&read).or_else(again) else { return not_checked(Why::Unclear) };
+    // One that was read in Latin letters alone may have Chinese ones beside it: they have more strokes, and are higher.
+    let whole = || label(&look(&Sheet::beside(picture, &found)).ok()?).filter(|l| ideographs(&l.text));
+    let found = if ideographs(&found.text) { found } else { whole().unwrap_or(found) };
     let short = picture.width.min(picture.height).max(1) as f32;
     let (ink, step) = ink(picture, &found);
     let hidden = step < HIDDEN_STEP;

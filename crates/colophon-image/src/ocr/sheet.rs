@@ -62,20 +62,24 @@ impl Sheet {
         Self::composed(cut)
     }
 
-    /// What stands around a line that was read in part: in both shades, at two sizes.
+    /// What stands around a line that was read in part: a short first word.
     pub(super) fn around(picture: &Luma<'_>, line: &Line) -> Self {
+        Self::closely(picture, line, &[(2.5, 1.8)], &[1.0, 1.6])
+    }
+
+    /// What stands above, below and beside a line that was read whole: words of another script, whose letters are higher.
+    pub(super) fn beside(picture: &Luma<'_>, line: &Line) -> Self {
+        Self::closely(picture, line, &[(2.5, 3.6), (9.0, 1.8)], &[0.6, 1.0])
+    }
+
+    /// A line with so much around it, in heights of its letters across and down, at several sizes and in both shades.
+    fn closely(picture: &Luma<'_>, line: &Line, reaches: &[(f32, f32)], sizes: &[f32]) -> Self {
         let mut cut = Vec::new();
         for bright in [false, true] {
-            for enlarged in [1.0, 1.6] {
-                let spot = Spot {
-                    left: line.left,
-                    top: line.top,
-                    right: line.right,
-                    bottom: line.bottom,
-                    bright,
-                    score: 1.0,
-                };
-                cut.push(cut_out(picture, &spot, (2.5, 1.8), false, enlarged * LETTER));
+            let Line { left, top, right, bottom, .. } = *line;
+            let spot = Spot { left, top, right, bottom, bright, score: 1.0 };
+            for reach in reaches {
+                cut.extend(sizes.iter().map(|size| cut_out(picture, &spot, *reach, false, size * LETTER)));
             }
         }
         Self::composed(cut)

@@ -83,12 +83,16 @@ pub(super) fn is_part(text: &str) -> bool {
     ["GENERATED", "MODIFIED", "生成", "合成"].iter().any(|w| text.contains(w)) && text.chars().count() <= 40
 }
 
+/// Whether a text has Chinese characters.
+pub(super) fn ideographs(text: &str) -> bool {
+    text.chars().any(|c| matches!(c, '\u{4e00}'..='\u{9fff}'))
+}
+
 /// A line that is a label by itself, one with Chinese words before others; else two lines that are one together, as in a
 /// capsule or on two rows.
 pub(super) fn label(lines: &[Line]) -> Option<Line> {
-    let ideographs = |l: &&Line| l.text.chars().any(|c| matches!(c, '\u{4e00}'..='\u{9fff}'));
     let alone = || lines.iter().filter(|l| written::is_label(&l.text));
-    if let Some(one) = alone().find(ideographs).or_else(|| alone().next()) {
+    if let Some(one) = alone().find(|l| ideographs(&l.text)).or_else(|| alone().next()) {
         return Some(one.clone());
     }
     // As people read: from above, then from the left.
