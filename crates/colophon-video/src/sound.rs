@@ -157,19 +157,32 @@ pub(crate) fn hear(
     let channels = u16::try_from(channels).unwrap_or(0);
     let detector = Detector::new(rate, channels, key, &DetectOptions::default(), seconds);
     let Some(mut detector) = detector.filter(|_| channels > 0) else { return Ok((None, true)) };
+    let enough = pieces(pipe, channels, f32::from_be_bytes, &mut |samples| {
+        detector.push(samples);
+        Ok(!(own && detector.certain()))
+    })?;
+    Ok((Some(detector.finish()), enough))
+}
+
+/// Hands what comes through a pipe to `each`, in pieces of whole frames of interleaved samples, until it says no; whether it did.
+fn pieces(
+    pipe: &mut dyn Read,
+    channels: u16,
+    number: fn([u8; 4]) -> f32,
+    each: &mut dyn FnMut(&[f32]) -> Result<bool>,
+) -> Result<bool> {
     let mut bytes = vec![0u8; PIECE * usize::from(channels) * 4];
     let mut samples = Vec::with_capacity(bytes.len() / 4);
     loop {
         let filled = fill(pipe, &mut bytes)?;
         samples.clear();
         let words = bytes.get(..filled).unwrap_or_default().as_chunks::<4>().0;
-        samples.extend(words.iter().map(|b| finite(f32::from_be_bytes(*b))));
-        detector.push(&samples);
-        if own && detector.certain() {
-            return Ok((Some(detector.finish()), true));
+        samples.extend(words.iter().map(|b| finite(number(*b))));
+        if !each(&samples)? {
+            return Ok(true);
         }
         if filled < bytes.len() {
-            return Ok((Some(detector.finish()), false));
+            return Ok(false);
         }
     }
 }
@@ -194,18 +207,8 @@ fn listen(
     command.args(["-map", &format!("0:{}", stream.index), "-c:a", "pcm_f32le", "-f", "f32le"]);
     command.args(["-ar", &rate.to_string(), "-ac", &channels.to_string(), "pipe:1"]);
     child::stream(id, &mut command, cx.limits, &mut |pipe| {
-        let mut bytes = vec![0u8; PIECE * usize::from(channels) * 4];
-        let mut samples = Vec::with_capacity(bytes.len() / 4);
-        loop {
-            let filled = fill(pipe, &mut bytes)?;
-            samples.clear();
-            let words = bytes.get(..filled).unwrap_or_default().as_chunks::<4>().0;
-            samples.extend(words.iter().map(|b| finite(f32::from_le_bytes(*b))));
-            each(&samples)?;
-            if filled < bytes.len() {
-                return Ok(());
-            }
-        }
+        let mut all = |samples: &[f32]| each(samples).map(|()| true);
+        pieces(pipe, channels, f32::from_le_bytes, &mut all).map(|_| ())
     })
 }
 
