@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use colophon_core::{Error, ErrorKind, Limits, Result};
+use colophon_core::{Error, ErrorKind, Limits, RenderCx, Result};
 
 /// How often a running child is looked after.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -41,6 +41,16 @@ pub(crate) fn program<'a>(id: &'static str, tool: Option<&'a Path>, name: &str) 
         Error::new(ErrorKind::MissingTool, format!("{name} is needed for the pictures of a video"))
             .in_format(id)
     })
+}
+
+/// An ffmpeg that asks nobody, says only errors, and opens files and pipes and nothing else; its inputs and outputs follow.
+///
+/// # Errors
+/// `MissingTool`.
+pub(crate) fn ffmpeg(id: &'static str, cx: &RenderCx<'_>) -> Result<Command> {
+    let mut command = Command::new(program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?);
+    command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+    Ok(command)
 }
 
 /// A path as an input or output that can be nothing but a file.

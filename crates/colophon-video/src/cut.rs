@@ -181,22 +181,14 @@ fn encode(
     folder: &Path,
 ) -> Result<Command> {
     let stream = timed.stream()?;
-    let mut command = Command::new(child::program(job.id, job.cx.tools.ffmpeg.as_deref(), "ffmpeg")?);
-    command.args(["-hide_banner", "-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file,pipe"]);
+    let mut command = child::ffmpeg(job.id, job.cx)?;
+    command.arg("-y");
     command.args(["-threads", &burn::threads(), "-noautorotate", "-f", "mov", "-i"]).arg(child::file(before));
-    let picture = folder.join("label.rgba");
-    std::fs::write(&picture, &coded.rgba)?;
-    command.args(["-f", "rawvideo", "-pix_fmt", "rgba", "-s"]);
-    command.args([&format!("{}x{}", coded.width, coded.height), "-i"]).arg(child::file(&picture));
+    coded.input(&mut command, folder)?;
     let blend = burn::blend_format(job.id, &stream.pix_fmt)?;
     let until = timed.probe.starts_s(stream) + seconds;
-    command.args([
-        "-filter_complex",
-        &format!(
-            "[0:{}][1:0]overlay=x={}:y={}:format={blend}:eof_action=repeat:enable='lt(t,{until})'[shown]",
-            stream.index, coded.x, coded.y,
-        ),
-    ]);
+    let graph = coded.filter(&format!("[0:{}]", stream.index), 1, blend, until);
+    command.args(["-filter_complex", &graph]);
     command.args(["-map", "[shown]", "-frames:v", &head.to_string()]);
     let usual = burn::held(burn::encoder(job.id, stream, 0)?, burn::most(&timed.probe, stream, false), 0);
     command.args(encoding::chosen(job.id, usual, &job.cx.tools.video, stream, 0)?);
@@ -287,8 +279,8 @@ fn colours(stream: &Stream) -> [&Option<String>; 5] {
 
 /// When each picture of a stream is shown, with a digest of its pixels.
 fn pictures(job: &Job<'_>, path: &Path, stream: &Stream) -> Result<Vec<(String, String)>> {
-    let mut command = Command::new(child::program(job.id, job.cx.tools.ffmpeg.as_deref(), "ffmpeg")?);
-    command.args(["-hide_banner", "-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file,pipe"]);
+    let mut command = child::ffmpeg(job.id, job.cx)?;
+    command.arg("-xerror");
     command.args(["-threads", &burn::threads(), "-noautorotate", "-f", "mov", "-i"]).arg(child::file(path));
     command.args(["-map", &format!("0:{}", stream.index), "-fps_mode", "passthrough"]);
     command.args(["-enc_time_base", &burn::clock(stream), "-f", "framehash", "-hash", "murmur3", "pipe:1"]);
@@ -307,8 +299,7 @@ fn pictures(job: &Job<'_>, path: &Path, stream: &Stream) -> Result<Vec<(String, 
 
 /// Digests of the packets of every other stream.
 fn others(job: &Job<'_>, path: &Path, stream: &Stream) -> Result<Vec<u8>> {
-    let mut command = Command::new(child::program(job.id, job.cx.tools.ffmpeg.as_deref(), "ffmpeg")?);
-    command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+    let mut command = child::ffmpeg(job.id, job.cx)?;
     command.args(["-f", "mov", "-i"]).arg(child::file(path));
     // The shown stream is copied too: without any other there would be no output.
     command.args([

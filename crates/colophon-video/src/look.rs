@@ -1,7 +1,6 @@
 //! Labels looked for in the pictures of a movie, and one file for all who look.
 
 use std::path::Path;
-use std::process::Command;
 
 use colophon_core::{
     Confidence, ErrorKind, LabelEvidence, LabelRecord, Observation, Query, RenderCx, Result, Source, State,
@@ -168,9 +167,7 @@ fn pictures(
     let scale = (f64::from(longest) / f64::from(w.max(h))).min(1.0);
     let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
     let (width, height) = (side(w), side(h));
-    let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
-    let mut command = Command::new(ffmpeg);
-    command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+    let mut command = child::ffmpeg(id, cx)?;
     command.args(child::REFERENCES);
     command.args(["-threads", "2", "-f", clip.demuxer, "-i"]).arg(child::file(path));
     command.args(["-map", "0:v:0", "-t", &format!("{until:.3}")]);

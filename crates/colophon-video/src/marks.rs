@@ -34,7 +34,7 @@ pub(crate) fn look(
 ) -> Result<Observation> {
     let key = pass::key(secret)?;
     let file = File { id, path, clip, streams: Streams::of(id, path, clip, cx)?, cx };
-    let Seen { pictures, mut sounds } = file.look(&key, own)?;
+    let Seen { pictures, mut sound } = file.look(&key, own)?;
     let mut streams = Vec::new();
     if let Some(reading) = pictures.as_ref().filter(|r| r.payload.is_some()) {
         streams.push(WatermarkStream {
@@ -49,7 +49,7 @@ pub(crate) fn look(
     // Sound that was written was read back before it was recorded (`pass`): what the pictures show is enough here.
     let enough = own && !streams.is_empty();
     for map in file.streams.sounds.iter().filter(|_| !enough) {
-        let found = match sounds.pop() {
+        let found = match sound.take() {
             Some(found) => found,
             None => file.listen(map, &key, own)?,
         };
@@ -99,11 +99,11 @@ impl Streams {
     }
 }
 
-/// What pictures showed, and what was heard meanwhile: nothing, or the first sound.
+/// What pictures showed, and what the first sound gave, where it was listened to meanwhile.
 #[derive(Default)]
 struct Seen {
     pictures: Option<Reading>,
-    sounds: Vec<Option<Detection>>,
+    sound: Option<Option<Detection>>,
 }
 
 /// A file that is looked at.
@@ -118,9 +118,7 @@ struct File<'a> {
 impl File<'_> {
     /// A decoder of the file.
     fn decoder(&self) -> Result<Command> {
-        let ffmpeg = child::program(self.id, self.cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
-        let mut command = Command::new(ffmpeg);
-        command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+        let mut command = child::ffmpeg(self.id, self.cx)?;
         command.args(child::REFERENCES);
         command.args(["-threads", "2", "-noautorotate", "-f", self.clip.demuxer, "-i"]);
         command.arg(child::file(self.path));
@@ -155,7 +153,7 @@ impl File<'_> {
                 },
             );
             match done {
-                Ok(()) => return Ok(Seen { pictures: Some(reader.finish()), sounds: vec![heard] }),
+                Ok(()) => return Ok(Seen { pictures: Some(reader.finish()), sound: Some(heard) }),
                 // Sound that cannot be decoded must not hide the pictures, nor pictures the sound: each by itself.
                 Err(e) if e.kind() == ErrorKind::Unsupported => {}
                 Err(e) => return Err(e),
@@ -171,7 +169,7 @@ impl File<'_> {
         if !enough {
             done?;
         }
-        Ok(Seen { pictures: Some(reader.finish()), sounds: Vec::new() })
+        Ok(Seen { pictures: Some(reader.finish()), sound: None })
     }
 
     /// A decoder that writes small grey pictures.

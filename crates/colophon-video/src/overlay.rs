@@ -1,7 +1,13 @@
 //! The label as it must be laid over coded pictures, so that it stands right on the picture as shown.
 
+use std::path::Path;
+use std::process::Command;
+
 use colophon_container::bmff::movie::{Orientation, Track};
+use colophon_core::Result;
 use colophon_label::visible::Overlay;
+
+use crate::child;
 
 /// Pixels for the coded picture: straight alpha, corners on even pixels, so that halved chroma lines up.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,6 +17,28 @@ pub(crate) struct Coded {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) rgba: Vec<u8>,
+}
+
+impl Coded {
+    /// Makes these pixels, kept in `folder`, the next input of an ffmpeg.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn input(&self, command: &mut Command, folder: &Path) -> Result<()> {
+        let picture = folder.join("label.rgba");
+        std::fs::write(&picture, &self.rgba)?;
+        command.args(["-f", "rawvideo", "-pix_fmt", "rgba", "-s"]);
+        command.args([&format!("{}x{}", self.width, self.height), "-i"]).arg(child::file(&picture));
+        Ok(())
+    }
+
+    /// The filter that lays input `number` over `pictures` until a time in seconds, blended in the form `blend`, as `[shown]`.
+    pub(crate) fn filter(&self, pictures: &str, number: usize, blend: &str, until: f64) -> String {
+        let (x, y) = (self.x, self.y);
+        format!(
+            "{pictures}[{number}:0]overlay=x={x}:y={y}:format={blend}:eof_action=repeat:enable='lt(t,{until})'[shown]"
+        )
+    }
 }
 
 /// Turns, mirrors and stretches an overlay of the picture as shown into one of the coded picture, and scales its colours

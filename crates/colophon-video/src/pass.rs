@@ -145,10 +145,9 @@ impl Pass<'_> {
     /// The encoding child.
     fn command(&self, stream: &Stream, sounds: &[sound::Marked]) -> Result<Command> {
         let probe = &self.source.probe;
-        let ffmpeg = child::program(self.id, self.cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
         let first = probe.starts_s(stream);
-        let mut command = Command::new(ffmpeg);
-        command.args(["-hide_banner", "-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file,pipe"]);
+        let mut command = child::ffmpeg(self.id, self.cx)?;
+        command.arg("-y");
         command.args(["-threads", &burn::threads(), "-noautorotate", "-f", self.demuxer, "-i"]);
         command.arg(child::file(self.before));
         let mut inputs = 1;
@@ -161,17 +160,9 @@ impl Pass<'_> {
         }
         match self.label {
             Some((coded, duration)) => {
-                let picture = self.folder.join("label.rgba");
-                std::fs::write(&picture, &coded.rgba)?;
-                command.args(["-f", "rawvideo", "-pix_fmt", "rgba", "-s"]);
-                command.args([&format!("{}x{}", coded.width, coded.height), "-i"]).arg(child::file(&picture));
+                coded.input(&mut command, self.folder)?;
                 let blend = burn::blend_format(self.id, &stream.pix_fmt)?;
-                graph.push_str(&format!(
-                    "{pictures}[{inputs}:0]overlay=x={}:y={}:format={blend}:eof_action=repeat:enable='lt(t,{})'[shown]",
-                    coded.x,
-                    coded.y,
-                    first + duration
-                ));
+                graph.push_str(&coded.filter(&pictures, inputs, blend, first + duration));
                 inputs += 1;
             }
             None => graph.push_str(&format!("{pictures}null[shown]")),
@@ -216,9 +207,7 @@ impl Pass<'_> {
         times: &[f64],
         each: &mut (dyn FnMut(usize, &mut [u8]) -> Result<()> + Send),
     ) -> Result<()> {
-        let ffmpeg = child::program(self.id, self.cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
-        let mut command = Command::new(ffmpeg);
-        command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+        let mut command = child::ffmpeg(self.id, self.cx)?;
         command.args(["-threads", &burn::threads(), "-noautorotate", "-f", self.demuxer, "-i"]);
         command.arg(child::file(self.before)).args(["-map", &format!("0:{}", stream.index)]);
         command.args(["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", &stream.pix_fmt, "pipe:1"]);

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use colophon_audio::watermark::{self, DetectOptions, Detector, EmbedOptions, Embedder};
 use colophon_core::{RenderCx, Result, WatermarkRecord, WatermarkSpec};
@@ -111,9 +110,7 @@ pub(crate) fn read(
     seconds: f64,
     cx: &RenderCx<'_>,
 ) -> Result<Option<watermark::Detection>> {
-    let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
-    let mut command = Command::new(ffmpeg);
-    command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+    let mut command = child::ffmpeg(id, cx)?;
     command.args(["-f", demuxer, "-i"]).arg(child::file(path)).args(heard(map, "pipe:1"));
     let (mut found, mut enough) = (None, false);
     let done = child::stream(id, &mut command, cx.limits, &mut |pipe| {
@@ -199,10 +196,8 @@ fn listen(
     cx: &RenderCx<'_>,
     each: &mut (dyn FnMut(&[f32]) -> Result<()> + Send),
 ) -> Result<()> {
-    let ffmpeg = child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
     let Some((rate, channels)) = stream.sound() else { return Ok(()) };
-    let mut command = Command::new(ffmpeg);
-    command.args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]);
+    let mut command = child::ffmpeg(id, cx)?;
     command.args(["-f", demuxer, "-i"]).arg(child::file(path));
     command.args(["-map", &format!("0:{}", stream.index), "-c:a", "pcm_f32le", "-f", "f32le"]);
     command.args(["-ar", &rate.to_string(), "-ac", &channels.to_string(), "pipe:1"]);

@@ -137,7 +137,7 @@ def render(args, res, other, keys):
     lines += [f"| {text} |" for _, text in sorted(rows, key=lambda r: r[0])]
     vmaf = "" if s.get("vmaf_marked") is not None else "VMAF was not measured: the ffmpeg at hand is built without it. "
     lines += ["", f"{vmaf}Plain transcode: the same source by the same encoder (libx264 veryfast CRF 20), sound copied. The clips are",
-              "short: starting ffmpeg and ffprobe seven times is part of every figure of `watermark embed`, once of `watermark detect`.", "",
+              "short: starting ffmpeg and ffprobe up to seven times is part of every figure of `watermark embed`, once of `watermark detect`.", "",
               "## By attack, worst first", "", "| attack | clips | exact | by channel |", "|---|---|---|---|"]
     for name, r in sorted(s["rates"].items(), key=lambda item: item[1]["exact"]):
         channels = ", ".join(f"{k} {100 * v:.0f} %" for k, v in r["by_channel"].items())
