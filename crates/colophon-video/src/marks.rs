@@ -34,7 +34,7 @@ pub(crate) fn look(
 ) -> Result<Observation> {
     let key = pass::key(secret)?;
     let file = File { id, path, clip, streams: Streams::of(id, path, clip, cx)?, cx };
-    let Seen { pictures, mut sound } = file.look(&key, own)?;
+    let Seen { pictures, heard: mut already } = file.look(&key, own)?;
     let mut streams = Vec::new();
     if let Some(reading) = pictures.as_ref().filter(|r| r.payload.is_some()) {
         streams.push(WatermarkStream {
@@ -49,7 +49,7 @@ pub(crate) fn look(
     // Sound that was written was read back before it was recorded (`pass`): what the pictures show is enough here.
     let enough = own && !streams.is_empty();
     for map in file.streams.sounds.iter().filter(|_| !enough) {
-        let found = match sound.take() {
+        let found = match already.pop() {
             Some(found) => found,
             None => file.listen(map, &key, own)?,
         };
@@ -103,7 +103,8 @@ impl Streams {
 #[derive(Default)]
 struct Seen {
     pictures: Option<Reading>,
-    sound: Option<Option<Detection>>,
+    /// At most one: listened to, with or without a result.
+    heard: Vec<Option<Detection>>,
 }
 
 /// A file that is looked at.
@@ -153,7 +154,7 @@ impl File<'_> {
                 },
             );
             match done {
-                Ok(()) => return Ok(Seen { pictures: Some(reader.finish()), sound: Some(heard) }),
+                Ok(()) => return Ok(Seen { pictures: Some(reader.finish()), heard: vec![heard] }),
                 // Sound that cannot be decoded must not hide the pictures, nor pictures the sound: each by itself.
                 Err(e) if e.kind() == ErrorKind::Unsupported => {}
                 Err(e) => return Err(e),
@@ -169,7 +170,7 @@ impl File<'_> {
         if !enough {
             done?;
         }
-        Ok(Seen { pictures: Some(reader.finish()), sound: None })
+        Ok(Seen { pictures: Some(reader.finish()), heard: Vec::new() })
     }
 
     /// A decoder that writes small grey pictures.
