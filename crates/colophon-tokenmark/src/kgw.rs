@@ -225,23 +225,24 @@ impl Kgw {
 
 /// Adds `bias` to the values whose bit is set, the first of 64 being the lowest.
 fn bias_listed(values: &mut [f32], list: &[u64], bias: f32) {
-    const HALF: usize = 32;
+    #[inline(always)]
+    fn add(values: &mut [f32], word: u64, bias: f32) {
+        for (bit, value) in values.iter_mut().enumerate() {
+            *value += if word & (1 << bit) == 0 { 0.0 } else { bias };
+        }
+    }
     crate::simd::vectorized(
         #[inline(always)]
-        move || {
-            for (values, &word) in values.chunks_mut(2 * HALF).zip(list) {
-                for (half, values) in values.chunks_mut(HALF).enumerate() {
-                    let word = (word >> (HALF * half)) as u32;
-                    if let Ok(values) = <&mut [f32; HALF]>::try_from(&mut *values) {
-                        for (bit, value) in values.iter_mut().enumerate() {
-                            *value += if word & (1 << bit) == 0 { 0.0 } else { bias };
-                        }
-                    } else {
-                        for (bit, value) in values.iter_mut().enumerate() {
-                            *value += if word & (1 << bit) == 0 { 0.0 } else { bias };
-                        }
-                    }
-                }
+        || {
+            let (whole, rest) = values.as_chunks_mut::<64>();
+            for (values, &word) in whole.iter_mut().zip(list) {
+                // in halves, which are as many bits as vector masks take
+                let (low, high) = values.split_at_mut(32);
+                add(low, word & 0xFFFF_FFFF, bias);
+                add(high, word >> 32, bias);
+            }
+            if let Some(&word) = list.get(whole.len()) {
+                add(rest, word, bias);
             }
         },
     );

@@ -4,6 +4,7 @@ use crate::gumbel::vllm_scores;
 use crate::kgw::GreenLists;
 use crate::null::{Null, Tabulated};
 use crate::scheme::Scheme;
+use crate::simd::vectorized;
 use crate::synthid::SynthId;
 use crate::window::{Before, Once, Rule, Windows};
 use std::collections::HashMap;
@@ -11,6 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// vLLM stands -1 before the first generated token.
 const VLLM_PAD: u32 = u32::MAX;
+
+/// Tokens whose bits are drawn together: enough to fill vectors, few enough to stay in the nearest cache.
+const AT_ONCE: usize = 1024;
 
 /// A scheme with what its detection needs.
 #[derive(Debug)]
@@ -91,9 +95,12 @@ impl Prepared {
                     }
                 } else {
                     let weights = s.layer_weights();
-                    for (&position, out) in positions.iter().zip(out) {
-                        let bits = s.bits(s.context_hash(context_of(position)), token_of(position));
-                        *out = f64::from(weigh(&weights, bits));
+                    for (positions, out) in positions.chunks(AT_ONCE).zip(out.chunks_mut(AT_ONCE)) {
+                        let sum = |&position: &u32| {
+                            s.context_hash(context_of(position)).wrapping_add(u64::from(token_of(position)))
+                        };
+                        let sums: Vec<u64> = positions.iter().map(sum).collect();
+                        weigh_each(&weights, &s.bits_of_each(&sums), out);
                     }
                 }
             }
@@ -161,4 +168,23 @@ fn greatest_divisor(a: u32, b: u32) -> u32 {
 
 fn weigh(weights: &[u32], bits: u64) -> u32 {
     weights.iter().enumerate().map(|(layer, &weight)| (bits >> layer & 1) as u32 * weight).sum()
+}
+
+/// [`weigh`] of many words: layer by layer, which vectors do for several words at once.
+fn weigh_each(weights: &[u32], words: &[u64], out: &mut [f64]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (words, out) in words.chunks(32).zip(out.chunks_mut(32)) {
+                let mut sums = [0u64; 32];
+                for (layer, &weight) in weights.iter().enumerate() {
+                    for (sum, word) in sums.iter_mut().zip(words) {
+                        // all ones where the bit is set
+                        *sum += (word >> layer & 1).wrapping_neg() & u64::from(weight);
+                    }
+                }
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f64);
+            }
+        },
+    );
 }

@@ -1,7 +1,6 @@
 //! MT19937 (Matsumoto, Nishimura 1998) and the two draws PyTorch makes from it on a CPU.
 
 use crate::simd::vectorized;
-use std::cmp::Ordering;
 
 const N: usize = 624;
 const M: usize = 397;
@@ -157,53 +156,45 @@ impl Draws {
         });
     }
 
-    /// Sets the bit of every entry drawn in `list`, the lowest of 64 first; `list` has room for `len` bits.
+    /// Sets the bits of `list` to those of the entries drawn, the lowest of 64 first; `list` has room for `len` bits.
     ///
     /// No entry is moved. Draw `i` puts what stood at place `i` into the place it points at and takes what stood there. Of
     /// what is put into a place before it is looked at, only the last thing counts; all others are taken. So, with draws
     /// looked at from the last one on: what stands at place `i` when its turn comes is **spared** if no later draw points
     /// at the same place and that place is spared in its turn, or has none. An entry is spared where it stands at first if no
-    /// draw ever points there. All that is two bits per place, which stay in the nearest cache.
+    /// draw ever points there. All that is one bit per place, "spared and not pointed at so far", which stays in the nearest
+    /// cache and is, in the end, the list of what was not drawn.
     pub(crate) fn chosen(self, seed: u64, places: &mut Places, list: &mut [u64]) {
-        let Places { offsets, bits } = places;
-        offsets.clear();
-        self.runs(seed, |_, run| {
-            offsets.extend_from_slice(run);
+        let Places { targets } = places;
+        targets.clear();
+        self.runs(seed, |first, offsets| {
+            targets.extend((first..).zip(offsets).map(|(i, offset)| i + offset));
             true
         });
-        bits.clear();
-        bits.resize((self.len as usize).div_ceil(64), Bits { pointed_at: 0, spared: u64::MAX });
+        list.fill(u64::MAX);
         vectorized(
             #[inline(always)]
             || {
-                let bits: &mut [Bits] = &mut *bits;
-                for (word, run) in offsets.chunks(64).enumerate().rev() {
-                    let mut own = if run.len() == 64 { 0 } else { u64::MAX << run.len() };
+                let spared: &mut [u64] = &mut *list;
+                for (word, run) in targets.chunks(64).enumerate().rev() {
                     // draws that point at places of their own run wait for each other: few runs have any
-                    let near = run.iter().fold(u32::MAX, |least, &offset| least.min(offset)) < 64;
-                    for (bit, &offset) in run.iter().enumerate().rev() {
-                        let place = (64 * word + bit) as u32 + offset;
-                        if near {
-                            bits[word].spared = own;
-                        }
-                        let there = &mut bits[place as usize / 64];
-                        // a draw that points at its own place takes what is there: its bit is not set yet
-                        own |= (((!there.pointed_at & there.spared) >> (place % 64)) & 1) << bit;
-                        there.pointed_at |= 1 << (place % 64);
-                    }
-                    bits[word].spared = own;
+                    let near =
+                        run.iter().fold(u32::MAX, |least, &target| least.min(target)) / 64 <= word as u32;
+                    let own = if run.len() < 64 || near {
+                        spare_slowly(spared, word, run)
+                    } else {
+                        run.iter().rev().fold(0, |own, &target| own << 1 | take_bit(spared, target))
+                    };
+                    spared[word] = own;
                 }
             },
         );
-        // of places without a draw every one that was pointed at; of the others all but the spared ones that never were
-        let (word, rest) = (self.count as usize / 64, self.count % 64);
-        for (i, (list, &Bits { pointed_at, spared })) in list.iter_mut().zip(&*bits).enumerate() {
-            let drawn = match i.cmp(&word) {
-                Ordering::Less => u64::MAX,
-                Ordering::Equal => !(u64::MAX << rest),
-                Ordering::Greater => 0,
-            };
-            *list |= pointed_at | !spared & drawn;
+        for word in &mut *list {
+            *word = !*word;
+        }
+        // no entry has the bits behind the last one
+        if let (Some(last), rest @ 1..) = (list.get_mut(self.len as usize / 64), self.len % 64) {
+            *last &= !(u64::MAX << rest);
         }
     }
 
@@ -233,17 +224,29 @@ impl Draws {
 /// What [`Draws::chosen`] keeps from call to call.
 #[derive(Default)]
 pub(crate) struct Places {
-    offsets: Vec<u32>,
-    bits: Vec<Bits>,
+    /// Where each draw points.
+    targets: Vec<u32>,
 }
 
-/// One bit for each of 64 places.
-#[derive(Clone, Copy)]
-struct Bits {
-    /// Some draw that was looked at points at the place.
-    pointed_at: u64,
-    /// What stands there when its turn comes, or in the end, is not taken.
-    spared: u64,
+/// The bit of a place, which is cleared.
+#[inline(always)]
+fn take_bit(bits: &mut [u64], place: u32) -> u64 {
+    let word = &mut bits[place as usize / 64];
+    let bit = *word >> (place % 64) & 1;
+    *word &= !(1 << (place % 64));
+    bit
+}
+
+/// The bits of the places of `run`, the draws from place `64 * word` on, which may point at each other; and of the places
+/// behind it in the same word, which have no draw.
+fn spare_slowly(spared: &mut [u64], word: usize, run: &[u32]) -> u64 {
+    for (bit, &target) in run.iter().enumerate().rev() {
+        // a draw that points at its own place takes what is there: nothing spared
+        spared[word] &= !(1 << bit);
+        let found = take_bit(spared, target);
+        spared[word] |= found << bit;
+    }
+    spared[word]
 }
 
 /// Whether an offset reaches what is `wanted` entries behind the first of them.

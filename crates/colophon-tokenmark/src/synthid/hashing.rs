@@ -1,7 +1,7 @@
-//! The bits of the hashing mode: twelve rounds of a 64-bit generator per candidate and layer.
+//! The bits of the hashing mode: twelve rounds of a 64-bit generator per token and layer.
 //!
 //! Nearly all of the work is in the products, and two things save some of them. The first two products are linear in the
-//! candidate's state, so they are shared by all layers. And of the result one bit is used: going backwards, each round
+//! token's state, so they are shared by all layers. And of the result one bit is used: going backwards, each round
 //! needs five bits more of its input than of its output, so that the last four rounds need at most 51 bits and fit the
 //! 52-bit products of processors that have them, a third of the price of full ones. What remains is a chain of seven full
 //! products and four narrow ones; no choice of constants shortens it, because every round drops low bits of its own.
@@ -20,32 +20,48 @@ pub(super) fn hashed_bit(mut x: u64) -> u8 {
     (x >> 30 & 1) as u8
 }
 
-/// The bits of up to 32 layers for all candidates: `out[i]` is that of `ids[i]`, or of id `i`.
-pub(super) fn hash_all(context_hash: u64, ids: Option<&[u32]>, keys: &[i64], out: &mut [u32]) {
+/// Context hash plus token, of many tokens at once.
+#[derive(Clone, Copy)]
+pub(super) enum Sums<'a> {
+    /// Ids from 0 on after one context.
+    Vocabulary(u64),
+    /// These ids after one context.
+    Ids(u64, &'a [u32]),
+    /// One sum per token, each after a context of its own.
+    Each(&'a [u64]),
+}
+
+/// The bits of up to 32 layers for all tokens: `out[i]` is that of sum `i`.
+pub(super) fn hash_all(sums: Sums<'_>, keys: &[i64], out: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
-    if narrow::hash_all(context_hash, ids, keys, out) {
+    if narrow::hash_all(sums, keys, out) {
         return;
     }
     crate::simd::vectorized(
         #[inline(always)]
-        || hash_all_full(context_hash, ids, keys, out),
+        || hash_all_full(sums, keys, out),
     );
 }
 
-/// What candidates `first` and on bring into the first round of every layer; the layer adds its [`layer_part`].
+/// What sums `first` and on bring into the first round of every layer; the layer adds its [`layer_part`].
 #[inline(always)]
-fn candidate_parts<const LANES: usize>(context_hash: u64, ids: Option<&[u32]>, first: usize) -> [u64; LANES] {
+fn token_parts<const LANES: usize>(sums: Sums<'_>, first: usize) -> [u64; LANES] {
     const SQUARE: u64 = MULTIPLIER.wrapping_mul(MULTIPLIER);
     let mut parts = [0u64; LANES];
-    match ids {
-        None => {
+    match sums {
+        Sums::Vocabulary(context_hash) => {
             for (lane, part) in parts.iter_mut().enumerate() {
                 *part = accumulate(context_hash, (first + lane) as u64).wrapping_mul(SQUARE);
             }
         }
-        Some(ids) => {
+        Sums::Ids(context_hash, ids) => {
             for (part, &id) in parts.iter_mut().zip(&ids[first..]) {
                 *part = accumulate(context_hash, u64::from(id)).wrapping_mul(SQUARE);
+            }
+        }
+        Sums::Each(sums) => {
+            for (part, &sum) in parts.iter_mut().zip(&sums[first..]) {
+                *part = accumulate(sum, 0).wrapping_mul(SQUARE);
             }
         }
     }
@@ -60,11 +76,11 @@ fn layer_part(key: i64) -> u64 {
 
 /// With full products throughout.
 #[inline(always)]
-fn hash_all_full(context_hash: u64, ids: Option<&[u32]>, keys: &[i64], out: &mut [u32]) {
+fn hash_all_full(sums: Sums<'_>, keys: &[i64], out: &mut [u32]) {
     // independent chains, to keep the multipliers busy
     const LANES: usize = 32;
     for (block, out) in out.chunks_mut(LANES).enumerate() {
-        let parts = candidate_parts::<LANES>(context_hash, ids, LANES * block);
+        let parts = token_parts::<LANES>(sums, LANES * block);
         let mut bits = [0u64; LANES];
         for (layer, &key) in keys.iter().enumerate() {
             let key = layer_part(key);
@@ -90,7 +106,7 @@ fn hash_all_full(context_hash: u64, ids: Option<&[u32]>, keys: &[i64], out: &mut
 /// With products of 52 bits where they do.
 #[cfg(target_arch = "x86_64")]
 mod narrow {
-    use super::{ADDEND, MULTIPLIER, candidate_parts, layer_part};
+    use super::{ADDEND, MULTIPLIER, Sums, layer_part, token_parts};
     use std::arch::x86_64::__m512i;
 
     /// Rounds with full products after the shared one, and with narrow ones before the last.
@@ -119,16 +135,15 @@ mod narrow {
 
     struct HashAll<'a> {
         simd: Ifma,
-        context_hash: u64,
-        ids: Option<&'a [u32]>,
+        sums: Sums<'a>,
         keys: &'a [i64],
         out: &'a mut [u32],
     }
 
     /// False where the processor has no such products.
-    pub(super) fn hash_all(context_hash: u64, ids: Option<&[u32]>, keys: &[i64], out: &mut [u32]) -> bool {
+    pub(super) fn hash_all(sums: Sums<'_>, keys: &[i64], out: &mut [u32]) -> bool {
         let Some(simd) = Ifma::try_new() else { return false };
-        simd.vectorize(HashAll { simd, context_hash, ids, keys: keys.get(..32).unwrap_or(keys), out });
+        simd.vectorize(HashAll { simd, sums, keys: keys.get(..32).unwrap_or(keys), out });
         true
     }
 
@@ -138,12 +153,12 @@ mod narrow {
         #[inline(always)]
         fn call(self) {
             const LANES: usize = 8 * VECTORS;
-            let Self { simd, context_hash, ids, keys, out } = self;
+            let Self { simd, sums, keys, out } = self;
             let Ifma { avx512f: base, avx512dq: full, avx512ifma: narrow, .. } = simd;
             let all = |word: u64| base._mm512_set1_epi64(word as i64);
             let (factor, addend, result) = (all(MULTIPLIER), all(ADDEND), all(1 << RESULT));
             for (block, out) in out.chunks_mut(LANES).enumerate() {
-                let parts = candidate_parts::<LANES>(context_hash, ids, LANES * block);
+                let parts = token_parts::<LANES>(sums, LANES * block);
                 let parts: [__m512i; VECTORS] = pulp::cast(parts);
                 let mut bits = [all(0); VECTORS];
                 for &key in keys {
@@ -206,12 +221,15 @@ mod tests {
             };
             let want: Vec<u32> = ids.iter().map(|&id| word(id)).collect();
             let mut out = vec![0; ids.len()];
-            hash_all(context, Some(&ids), &keys, &mut out);
-            prop_assert_eq!(&out, &want);
-            hash_all_full(context, Some(&ids), &keys, &mut out);
-            prop_assert_eq!(&out, &want);
+            let each: Vec<u64> = ids.iter().map(|&id| context.wrapping_add(u64::from(id))).collect();
+            for sums in [Sums::Ids(context, &ids), Sums::Each(&each)] {
+                hash_all(sums, &keys, &mut out);
+                prop_assert_eq!(&out, &want);
+                hash_all_full(sums, &keys, &mut out);
+                prop_assert_eq!(&out, &want);
+            }
             let want: Vec<u32> = (0..ids.len() as u32).map(word).collect();
-            hash_all(context, None, &keys, &mut out);
+            hash_all(Sums::Vocabulary(context), &keys, &mut out);
             prop_assert_eq!(&out, &want);
         }
     }

@@ -19,7 +19,7 @@ pub use score::{SynthIdMask, SynthIdScores};
 use crate::error::{Error, Result};
 use crate::prf::lcg::{accumulate, accumulate_all};
 use crate::prf::mersenne::torch_bits;
-use hashing::{hash_all, hashed_bit};
+use hashing::{Sums, hash_all, hashed_bit};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
@@ -228,6 +228,20 @@ impl SynthId {
         }
     }
 
+    /// The same of many tokens, each given as the hash of its context plus its id.
+    pub(crate) fn bits_of_each(&self, sums: &[u64]) -> Vec<u64> {
+        if !self.is_hashing() {
+            return sums.iter().map(|&sum| self.bits(sum, 0)).collect();
+        }
+        let mut words = vec![0; sums.len()];
+        let mut plane = vec![0; sums.len()];
+        for (at, keys) in self.keys.chunks(32).enumerate() {
+            hash_all(Sums::Each(sums), keys, &mut plane);
+            words.iter_mut().zip(&plane).for_each(|(word, &bits)| *word |= u64::from(bits) << (32 * at));
+        }
+        words
+    }
+
     fn bits_by(&self, bit: impl Fn(i64) -> u8) -> u64 {
         self.keys.iter().enumerate().fold(0, |bits, (layer, &key)| bits | u64::from(bit(key)) << layer)
     }
@@ -262,10 +276,11 @@ impl SynthId {
                 }
             }
             (Bits::Hashing, _) => {
+                let sums = ids.map_or(Sums::Vocabulary(context_hash), |ids| Sums::Ids(context_hash, ids));
                 for (out, keys) in planes.iter_mut().zip(self.keys.chunks(32)) {
                     out.clear();
                     out.resize(len, 0);
-                    hash_all(context_hash, ids, keys, out);
+                    hash_all(sums, keys, out);
                 }
             }
             (Bits::Table(_), _) => {
