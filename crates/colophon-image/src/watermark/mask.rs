@@ -232,9 +232,14 @@ fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
     for (y, (m_row, t_row)) in mean.data.chunks_exact_mut(w).zip(texture.data.chunks_exact_mut(w)).enumerate()
     {
         let rows = cell.min(layout.height - y * cell);
-        for (x, (m, t)) in m_row.iter_mut().zip(t_row).enumerate() {
-            let scale = 1.0 / (rows * cell.min(layout.width - x * cell)) as f32;
-            (*m, *t) = (*m * scale, *t * scale);
+        let scaled = |sums: &mut [f32], columns: usize| {
+            let scale = 1.0 / (rows * columns) as f32;
+            sums.iter_mut().for_each(|sum| *sum *= scale);
+        };
+        for row in [m_row, t_row] {
+            let (whole, last) = row.split_at_mut(w - 1);
+            scaled(whole, cell);
+            scaled(last, layout.width - (w - 1) * cell);
         }
     }
     let visible = seen as f64 / (layout.width * layout.height) as f64;

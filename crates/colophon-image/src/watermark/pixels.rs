@@ -284,6 +284,21 @@ trait Sample: Copy {
     fn level(self) -> f32;
     /// This sample changed by `levels`, rounded and clipped.
     fn plus(self, levels: f32) -> Self;
+
+    /// Changes every sample by its own `levels`, rounded and clipped; the sum of the squared changes made, in levels.
+    #[inline(always)]
+    fn shift_all(samples: &mut [Self], levels: &[f32]) -> f32 {
+        let mut errors = [0f32; 16];
+        for (samples, levels) in samples.chunks_mut(16).zip(levels.chunks(16)) {
+            for ((sample, &levels), e) in samples.iter_mut().zip(levels).zip(&mut errors) {
+                let new = sample.plus(levels);
+                let moved = new.level() - sample.level();
+                *e += moved * moved;
+                *sample = new;
+            }
+        }
+        errors.iter().sum()
+    }
 }
 
 impl Sample for u8 {
@@ -293,9 +308,29 @@ impl Sample for u8 {
     }
     #[inline(always)]
     fn plus(self, levels: f32) -> Self {
-        // through an integer: vectors have that conversion
-        (f32::from(self) + levels + 0.5).clamp(0.0, 255.0) as i32 as u8
+        (i16::from(self) + whole(levels)).clamp(0, 255) as u8
     }
+    #[inline(always)]
+    fn shift_all(samples: &mut [Self], levels: &[f32]) -> f32 {
+        // in whole numbers, of which a vector holds twice as many; 2^16 squares of at most 255 fit
+        let mut error = 0i32;
+        for (sample, &levels) in samples.iter_mut().zip(levels) {
+            let old = i16::from(*sample);
+            let new = (old + whole(levels)).clamp(0, 255);
+            let moved = i32::from(new - old);
+            error += moved * moved;
+            *sample = new as u8;
+        }
+        error as f32
+    }
+}
+
+/// A change of a byte, rounded.
+#[inline(always)]
+fn whole(levels: f32) -> i16 {
+    /// Added to a small number, it rounds it to the nearest whole one, which is left in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    (levels.clamp(-255.0, 255.0) + ROUND).to_bits() as i16
 }
 
 impl Sample for u16 {
@@ -338,59 +373,34 @@ fn row_of_mut<S>(samples: &mut [S], layout: Layout, y: usize) -> &mut [S] {
 
 #[inline(always)]
 fn add_row<S: Sample>(row: &mut [S], layout: Layout, change: &[f32], direction: [f32; 3]) -> f32 {
-    let mut error = 0f32;
+    let [red, green, blue] = direction;
     match layout.channels {
-        3 => {
-            // a run of pixels at a time, spread to samples first: both loops then work on whole vectors
-            const RUN: usize = 64;
-            let (mut spread, mut errors) = ([0f32; 3 * RUN], [0f32; 16]);
-            let along: [f32; 3 * RUN] = std::array::from_fn(|i| direction[i % 3]);
-            for (run, changes) in row.chunks_mut(3 * RUN).zip(change.chunks(RUN)) {
-                for (three, &d) in spread.as_chunks_mut::<3>().0.iter_mut().zip(changes) {
-                    *three = [d; 3];
-                }
-                let steps = spread.chunks(16).zip(along.chunks(16));
-                for (samples, (steps, along)) in run.chunks_mut(16).zip(steps) {
-                    for (((sample, &d), &a), e) in samples.iter_mut().zip(steps).zip(along).zip(&mut errors) {
-                        let new = sample.plus(d * a);
-                        let moved = new.level() - sample.level();
-                        *e += moved * moved;
-                        *sample = new;
-                    }
-                }
-            }
-            error = errors.iter().sum();
-        }
-        4 => {
-            for (px, &d) in row.chunks_exact_mut(4).zip(change) {
-                if px[3].level() > 0.0 {
-                    error += shift(&mut px[..3], d, direction);
-                }
-            }
-        }
-        2 => {
-            for (px, &d) in row.chunks_exact_mut(2).zip(change) {
-                if px[1].level() > 0.0 {
-                    error += shift(&mut px[..1], d, direction);
-                }
-            }
-        }
-        _ => {
-            for (px, &d) in row.chunks_exact_mut(1).zip(change) {
-                error += shift(px, d, direction);
-            }
-        }
+        3 => spread::<S, 3>(row, change, |d, _| [d * red, d * green, d * blue]),
+        4 => spread::<S, 4>(row, change, |d, px| {
+            let d = if px[3].level() > 0.0 { d } else { 0.0 };
+            [d * red, d * green, d * blue, 0.0]
+        }),
+        2 => spread::<S, 2>(row, change, |d, px| [if px[1].level() > 0.0 { d * red } else { 0.0 }, 0.0]),
+        _ => spread::<S, 1>(row, change, |d, _| [d * red]),
     }
-    error
 }
 
+/// Changes pixels of `N` samples by what `parts` makes of the change of each, a run of pixels at a time: spread to samples
+/// first, so that both loops work on whole vectors.
 #[inline(always)]
-fn shift<S: Sample>(colours: &mut [S], change: f32, direction: [f32; 3]) -> f32 {
+fn spread<S: Sample, const N: usize>(
+    row: &mut [S],
+    change: &[f32],
+    parts: impl Fn(f32, &[S; N]) -> [f32; N],
+) -> f32 {
+    const RUN: usize = 64;
+    let mut levels = [[0f32; N]; RUN];
     let mut error = 0f32;
-    for (colour, along) in colours.iter_mut().zip(direction) {
-        let new = colour.plus(change * along);
-        error += (new.level() - colour.level()).powi(2);
-        *colour = new;
+    for (run, changes) in row.as_chunks_mut::<N>().0.chunks_mut(RUN).zip(change.chunks(RUN)) {
+        for ((levels, &d), px) in levels.iter_mut().zip(changes).zip(&*run) {
+            *levels = parts(d, px);
+        }
+        error += S::shift_all(run.as_flattened_mut(), levels.as_flattened());
     }
     error
 }
