@@ -1,6 +1,6 @@
 //! PNG.
 
-use std::io::Write;
+use std::io::{BufRead, Seek, Write};
 use std::ops::Range;
 
 use colophon_container::exif;
@@ -12,10 +12,11 @@ use colophon_core::{
 };
 
 use crate::entries::{self, inside, shown};
-use crate::raster::{Color, Raster, Samples, check_size};
+use crate::raster::{Color, Raster, Samples, check_size, luma_of_rgb};
 use crate::{apply, observe};
 
 mod animation;
+mod only;
 mod write;
 
 const ID: &str = "png";
@@ -155,7 +156,12 @@ impl Format for Png {
         observe::observe(ID, queries, cx, || {
             let file = png::walk(source, cx.limits)?;
             let orientation = orientation(source, &file, cx.limits)?;
-            Ok(decode(source, &file, cx.limits)?.shown(orientation))
+            let raster = if observe::brightness_suffices(queries) {
+                brightness(source, &file, cx.limits)?
+            } else {
+                decode(source, &file, cx.limits)?
+            };
+            Ok(raster.shown(orientation))
         })
     }
 }
@@ -296,27 +302,71 @@ fn color_name(color: u8) -> &'static str {
 
 /// The stored pixels: palettes and transparent colours resolved, depths below 8 widened.
 fn decode(source: &dyn Source, file: &File, limits: &Limits) -> Result<Raster> {
+    match open(source, file, limits)? {
+        Reader::Memory(reader) => pixels(reader),
+        Reader::Stream(reader) => pixels(reader),
+    }
+}
+
+/// The same with nothing but the brightness where that is all a viewer needs, row by row: colours are never all in memory.
+fn brightness(source: &dyn Source, file: &File, limits: &Limits) -> Result<Raster> {
+    match open(source, file, limits)? {
+        Reader::Memory(reader) => grey(reader),
+        Reader::Stream(reader) => grey(reader),
+    }
+}
+
+/// A decoder behind the header, on bytes in memory or on a source that is read piece by piece.
+enum Reader<'a> {
+    Memory(::png::Reader<std::io::Cursor<&'a [u8]>>),
+    Stream(::png::Reader<std::io::BufReader<SourceReader<'a>>>),
+}
+
+fn open<'a>(source: &'a dyn Source, file: &File, limits: &Limits) -> Result<Reader<'a>> {
     let h = file.header;
     let bytes = if h.depth == 16 { 8 } else { 4 };
     check_size(ID, h.width, h.height, bytes, limits)?;
     let budget = usize::try_from(limits.decoded_bytes).unwrap_or(usize::MAX);
     let limits = ::png::Limits { bytes: budget };
-    if let Some(bytes) = source.as_bytes() {
-        return pixels(::png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits));
-    }
-    let input = std::io::BufReader::new(SourceReader::new(source));
-    pixels(::png::Decoder::new_with_limits(input, limits))
+    Ok(match source.as_bytes() {
+        Some(bytes) => Reader::Memory(expanding(std::io::Cursor::new(bytes), limits)?),
+        None => Reader::Stream(expanding(std::io::BufReader::new(SourceReader::new(source)), limits)?),
+    })
 }
 
-fn pixels<R: std::io::BufRead + std::io::Seek>(mut decoder: ::png::Decoder<R>) -> Result<Raster> {
+fn expanding<R: BufRead + Seek>(input: R, limits: ::png::Limits) -> Result<::png::Reader<R>> {
+    let mut decoder = ::png::Decoder::new_with_limits(input, limits);
     decoder.set_transformations(::png::Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(failed)?;
+    decoder.read_info().map_err(failed)
+}
+
+fn pixels<R: BufRead + Seek>(mut reader: ::png::Reader<R>) -> Result<Raster> {
     let len =
         reader.output_buffer_size().ok_or_else(|| Error::limit("the picture is too large").in_format(ID))?;
     let mut samples = vec![0; len];
     let info = reader.next_frame(&mut samples).map_err(failed)?;
     samples.truncate(info.buffer_size());
     stored(info.width, info.height, info.color_type, info.bit_depth, samples)
+}
+
+fn grey<R: BufRead + Seek>(mut reader: ::png::Reader<R>) -> Result<Raster> {
+    let (width, height, interlaced) = {
+        let info = reader.info();
+        (info.width, info.height, info.interlaced)
+    };
+    if interlaced || reader.output_color_type() != (::png::ColorType::Rgb, ::png::BitDepth::Eight) {
+        return pixels(reader);
+    }
+    let mut samples = vec![0; width as usize * height as usize];
+    for line in samples.chunks_exact_mut(width as usize) {
+        let row = reader.next_row().map_err(failed)?;
+        let row =
+            row.ok_or_else(|| Error::malformed(ID, "there are fewer rows than the header announces"))?;
+        luma_of_rgb(row.data(), line);
+    }
+    // The rest of the data is decoded too, checksums included.
+    reader.next_row().map_err(failed)?;
+    Ok(Raster { width, height, color: Color::Grey, samples: Samples::U8(samples) })
 }
 
 /// Decoded bytes as a picture.

@@ -142,17 +142,8 @@ impl Raster {
         match &self.samples {
             // By far the most pictures, and one pattern for the compiler.
             Samples::U8(s) if self.color == Color::Rgb => {
-                let pixels = s.as_chunks::<3>().0;
-                let mut out = vec![0; pixels.len()];
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (to, [r, g, b]) in out.iter_mut().zip(pixels) {
-                            *to =
-                                ((77 * u32::from(*r) + 150 * u32::from(*g) + 29 * u32::from(*b)) >> 8) as u8;
-                        }
-                    },
-                );
+                let mut out = vec![0; s.len() / 3];
+                luma_of_rgb(s, &mut out);
                 out
             }
             Samples::U8(s) => luma(s, self.color, u32::from),
@@ -231,6 +222,18 @@ fn move_pixels<T: Copy + Default>(
         }
     }
     out
+}
+
+/// Brightness of interleaved red, green and blue, as [`Raster::luma`] gives it.
+pub(crate) fn luma_of_rgb(samples: &[u8], out: &mut [u8]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (to, [r, g, b]) in out.iter_mut().zip(samples.as_chunks::<3>().0) {
+                *to = ((77 * u32::from(*r) + 150 * u32::from(*g) + 29 * u32::from(*b)) >> 8) as u8;
+            }
+        },
+    );
 }
 
 fn luma<T: Copy>(s: &[T], color: Color, level: impl Fn(T) -> u32) -> Vec<u8> {

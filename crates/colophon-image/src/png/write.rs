@@ -8,6 +8,7 @@ use colophon_container::png::{self, Chunk, Header, Png as File, SIGNATURE};
 use colophon_core::{Error, ErrorKind, Limits, Result, Source};
 
 use super::ID;
+use super::only::Only;
 use crate::raster::{Color, Raster, Samples};
 
 /// Coarsest step that colours of a label are rounded to so that they fit into a palette.
@@ -26,34 +27,46 @@ pub(super) fn write(
     out: &mut dyn Write,
 ) -> Result<()> {
     let indexed = if palette { Indexed::of(raster) } else { None };
-    let coded = match &indexed {
-        Some(indexed) => encode(raster, ::png::ColorType::Indexed, ::png::BitDepth::Eight, &indexed.indices)?,
-        None => coded(raster)?,
+    let (color, depth) = match (&indexed, &raster.samples) {
+        (Some(_), _) => (::png::ColorType::Indexed, ::png::BitDepth::Eight),
+        (None, Samples::U8(_)) => (color_type(raster.color), ::png::BitDepth::Eight),
+        (None, Samples::U16(_)) => (color_type(raster.color), ::png::BitDepth::Sixteen),
     };
-    let made = png::walk(&coded, &Limits::default())?;
-    let part =
-        |chunk: &Chunk| coded.get(chunk.range.start as usize..chunk.range.end as usize).unwrap_or_default();
+    let header = Header {
+        width: raster.width,
+        height: raster.height,
+        depth: depth as u8,
+        color: color as u8,
+        interlaced: false,
+    };
 
     out.write_all(&SIGNATURE)?;
-    let mut idat_written = false;
+    let mut pixels_written = false;
     for chunk in &file.chunks {
         match &chunk.id {
-            b"IHDR" => out.write_all(made.chunks.first().map(part).unwrap_or_default())?,
+            b"IHDR" => {
+                let [width, height] = [header.width, header.height].map(u32::to_be_bytes);
+                let form = [header.depth, header.color, 0, 0, 0];
+                out.write_all(&png::encode(*b"IHDR", &[&width[..], &height[..], &form[..]].concat())?)?;
+            }
             b"IDAT" => {
-                if !std::mem::replace(&mut idat_written, true) {
-                    if let Some(indexed) = &indexed {
-                        out.write_all(&png::encode(*b"PLTE", &indexed.colors)?)?;
+                if std::mem::replace(&mut pixels_written, true) {
+                    continue;
+                }
+                let mut pixels = Only::new(*b"IDAT", out);
+                match &indexed {
+                    Some(indexed) => {
+                        pixels.out.write_all(&png::encode(*b"PLTE", &indexed.colors)?)?;
                         if !indexed.alpha.is_empty() {
-                            out.write_all(&png::encode(*b"tRNS", &indexed.alpha)?)?;
+                            pixels.out.write_all(&png::encode(*b"tRNS", &indexed.alpha)?)?;
                         }
+                        encode(raster, color, depth, &indexed.indices, &mut pixels)?;
                     }
-                    for idat in made.of(*b"IDAT") {
-                        out.write_all(part(idat))?;
-                    }
+                    None => encode_samples(raster, &mut pixels)?,
                 }
             }
             _ => {
-                if let Some(bytes) = carried(source, file, chunk, made.header, limits)? {
+                if let Some(bytes) = carried(source, file, chunk, header, limits)? {
                     out.write_all(&bytes)?;
                 }
             }
@@ -67,17 +80,27 @@ pub(super) fn write(
 /// # Errors
 /// Encoder errors.
 pub(super) fn coded(raster: &Raster) -> Result<Vec<u8>> {
-    let color = match raster.color {
+    let mut out = Vec::new();
+    encode_samples(raster, &mut out)?;
+    Ok(out)
+}
+
+fn color_type(color: Color) -> ::png::ColorType {
+    match color {
         Color::Grey => ::png::ColorType::Grayscale,
         Color::GreyAlpha => ::png::ColorType::GrayscaleAlpha,
         Color::Rgb => ::png::ColorType::Rgb,
         Color::Rgba | Color::Cmyk => ::png::ColorType::Rgba,
-    };
+    }
+}
+
+fn encode_samples(raster: &Raster, out: &mut dyn Write) -> Result<()> {
+    let color = color_type(raster.color);
     match &raster.samples {
-        Samples::U8(s) => encode(raster, color, ::png::BitDepth::Eight, s),
+        Samples::U8(s) => encode(raster, color, ::png::BitDepth::Eight, s, out),
         Samples::U16(s) => {
             let bytes: Vec<u8> = s.iter().flat_map(|v| v.to_be_bytes()).collect();
-            encode(raster, color, ::png::BitDepth::Sixteen, &bytes)
+            encode(raster, color, ::png::BitDepth::Sixteen, &bytes, out)
         }
     }
 }
@@ -150,13 +173,19 @@ enum Effort {
     Indices,
 }
 
-fn encode(raster: &Raster, color: ::png::ColorType, depth: ::png::BitDepth, bytes: &[u8]) -> Result<Vec<u8>> {
+fn encode(
+    raster: &Raster,
+    color: ::png::ColorType,
+    depth: ::png::BitDepth,
+    bytes: &[u8],
+    out: &mut dyn Write,
+) -> Result<()> {
     let coding = Coding { width: raster.width, color, depth };
     let effort = match color {
         ::png::ColorType::Indexed => Effort::Indices,
         _ => coding.effort(raster.height, bytes)?,
     };
-    coding.encode(raster.height, bytes, effort)
+    coding.encode(raster.height, bytes, effort, out)
 }
 
 /// The form of coded rows.
@@ -171,7 +200,7 @@ impl Coding {
     /// Tries the ways on a few bands of the picture. The fast one is left when another saves a fifth.
     fn effort(self, height: u32, bytes: &[u8]) -> Result<Effort> {
         /// Bands that are tried, and rows in each.
-        const BANDS: (usize, usize) = (4, 16);
+        const BANDS: (usize, usize) = (4, 8);
         let rows = height as usize;
         let row = bytes.len() / rows.max(1);
         let (bands, high) = BANDS;
@@ -185,9 +214,13 @@ impl Coding {
             sample.extend_from_slice(bytes);
         }
         let height = sample.len().checked_div(row).unwrap_or(0) as u32;
-        let mut best = (Effort::Fast, self.encode(height, &sample, Effort::Fast)?.len() * 4 / 5);
+        let size = |effort| {
+            let mut coded = Vec::with_capacity(sample.len() / 2);
+            self.encode(height, &sample, effort, &mut coded).map(|()| coded.len())
+        };
+        let mut best = (Effort::Fast, size(Effort::Fast)? * 4 / 5);
         for effort in [Effort::Repeating, Effort::Smooth] {
-            let len = self.encode(height, &sample, effort)?.len();
+            let len = size(effort)?;
             if len < best.1 {
                 best = (effort, len);
             }
@@ -195,10 +228,10 @@ impl Coding {
         Ok(best.0)
     }
 
-    fn encode(self, height: u32, bytes: &[u8], effort: Effort) -> Result<Vec<u8>> {
+    /// A whole file.
+    fn encode(self, height: u32, bytes: &[u8], effort: Effort, out: &mut dyn Write) -> Result<()> {
         use ::png::{Compression, DeflateCompression, Filter};
-        let mut out = Vec::with_capacity(bytes.len() / 2 + 1024);
-        let mut encoder = ::png::Encoder::new(&mut out, self.width, height);
+        let mut encoder = ::png::Encoder::new(out, self.width, height);
         encoder.set_color(self.color);
         encoder.set_depth(self.depth);
         if self.color == ::png::ColorType::Indexed {
@@ -218,8 +251,7 @@ impl Coding {
         encoder.set_filter(filter);
         let mut writer = encoder.write_header().map_err(failed)?;
         writer.write_image_data(bytes).map_err(failed)?;
-        writer.finish().map_err(failed)?;
-        Ok(out)
+        writer.finish().map_err(failed)
     }
 }
 
