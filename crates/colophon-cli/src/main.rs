@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     let args = match args::Cli::try_parse() {
         Ok(args) => args,
         Err(e) => {
@@ -31,4 +32,12 @@ fn main() -> ExitCode {
         e.exit
     });
     ExitCode::from(exit.code())
+}
+
+/// Makes glibc reuse large buffers instead of giving each back to the system: pictures and coded files of 10 to 30 MB follow each
+/// other, and new pages cost a tenth of the time. Freeing a block raises the size up to which blocks come from the heap to that of
+/// the block, at most to 32 MB (`mallopt(3)`, `M_MMAP_THRESHOLD`); the block itself is never touched. Other allocators do not mind.
+fn keep_freed_memory() {
+    const JUST_BELOW: usize = (32 << 20) - (64 << 10);
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(JUST_BELOW)));
 }

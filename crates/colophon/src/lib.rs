@@ -34,6 +34,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod beside;
 mod check;
 mod crjson;
 mod existing;

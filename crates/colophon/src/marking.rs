@@ -10,6 +10,7 @@ use colophon_core::{
 use colophon_policy::{Overrides, Profile};
 use sha2::{Digest, Sha256};
 
+use crate::beside::beside;
 use crate::existing::{self, Incoming};
 use crate::reading::{Depth, Opened};
 use crate::writing::{self, Written};
@@ -80,16 +81,20 @@ pub fn mark(
     }
 
     let ops = opened.signal_ops(&declaration, &plan, signer, options)?;
-    let mut bytes = Vec::with_capacity(if ops.is_empty() { 0 } else { input.len() + input.len() / 8 });
-    let rendered = opened.render(&input, ops, &mut plan, &incoming, options, &mut bytes)?;
+    let mut canvas = Vec::with_capacity(if ops.is_empty() { 0 } else { input.len() + input.len() / 8 });
+    let (before, rendered) = beside(
+        input.len() as u64,
+        || sha256_hex(input),
+        || opened.render(&input, ops, &mut plan, &incoming, options, &mut canvas),
+    );
+    let (before, rendered) = (Some(before), rendered?);
     let (format, limits) = (opened.format, &options.limits);
     let (content, layout) = if rendered.changed {
-        (bytes.as_slice(), format.inspect(&bytes, limits)?)
+        (canvas.as_slice(), format.inspect(&canvas, limits)?)
     } else {
         (input, opened.layout)
     };
     let edits = metadata_edits(format, layout, &declaration, &plan, signer, options)?;
-    let before = Some(sha256_hex(input));
     let record = record(&declaration, &plan, rendered.labels, rendered.watermarks, before, options);
     let parent: &dyn Source = &input;
     let seal = signer.map(|signer| SealCx {
@@ -107,6 +112,8 @@ pub fn mark(
     });
     let Written { content: bytes, sidecar, binding } =
         writing::to_memory(content, format, edits, seal, limits)?;
+    // what reading back takes can have this memory
+    drop(canvas);
     let sidecar = sidecar.or_else(|| incoming.left_beside(signer.is_some(), format, options));
     let read = Options { sidecar: sidecar.clone(), ..options.reading_own_marks() };
     let depth = Depth::Written { label: plan.label.is_some(), watermark: plan.watermark };

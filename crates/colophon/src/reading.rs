@@ -7,6 +7,7 @@ use colophon_core::{
 };
 use colophon_policy::Examined;
 
+use crate::beside::beside;
 use crate::{Options, Profiles, registry};
 
 /// Judges an input against every rule of every profile.
@@ -149,18 +150,12 @@ impl Opened {
 
     fn report(&self, input: &dyn Source, options: &Options, depth: Depth) -> Result<Report> {
         let info = self.format.info();
-        // Of a file on disk the digest and the marks are read at the same time: both read all of it.
+        let findings = || self.findings(input, options, depth);
         let (findings, sha256) = if !options.digests && self.binding.is_some() {
-            (self.findings(input, options, depth), None)
-        } else if input.as_bytes().is_some() {
-            (self.findings(input, options, depth), Some(sha256_source(input)?))
+            (findings(), None)
         } else {
-            std::thread::scope(|scope| {
-                let digest = scope.spawn(|| sha256_source(input));
-                let findings = self.findings(input, options, depth);
-                let crashed = |_| Err(Error::new(ErrorKind::Io, "the digest could not be computed"));
-                digest.join().unwrap_or_else(crashed).map(|sha256| (findings, Some(sha256)))
-            })?
+            let (sha256, findings) = beside(input.len(), || sha256_source(input), findings);
+            (findings, Some(sha256?))
         };
         Ok(Report {
             schema: REPORT_SCHEMA.to_owned(),
