@@ -74,10 +74,14 @@ pub struct VisibleSpec {
     pub duration_s: f64,
     /// For video: the duration that must not be fallen short of (GB 45438 clause 5.4: 2 s).
     pub min_duration_s: f64,
+    /// For video: how long the label stands once more up to the end, in seconds; 0 for not at all (GB 45438 clause 5.4
+    /// allows it beside the one at the start).
+    #[serde(default)]
+    pub closing_s: f64,
 }
 
 impl Default for VisibleSpec {
-    /// A plate in the upper right corner at 5.5 % of the shortest side, without a floor, for 2.5 s on video.
+    /// A plate in the upper right corner at 5.5 % of the shortest side, without a floor, for 2.5 s from the start of a video.
     fn default() -> Self {
         Self {
             at: LabelAt::default(),
@@ -88,6 +92,7 @@ impl Default for VisibleSpec {
             min_height: 0.0,
             duration_s: 2.5,
             min_duration_s: 0.0,
+            closing_s: 0.0,
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct Overrides {
     pub heard: Option<AudibleSpec>,
     /// The label's seconds, for video.
     pub duration_s: Option<f64>,
+    /// The seconds for which it stands once more at the end, for video.
+    pub closing_s: Option<f64>,
     /// No watermark.
     pub no_watermark: bool,
     /// No manifest.
@@ -198,6 +200,7 @@ fn label(
                     .unwrap_or_else(|| max_s(|v| v.duration_s))
                     .max(max_s(|v| v.min_duration_s)),
                 min_duration_s: max_s(|v| v.min_duration_s),
+                closing_s: over.closing_s.unwrap_or(0.0),
             };
             let language = declaration.language.as_deref().unwrap_or_default();
             let modified = declaration.origin != Origin::Generated;

@@ -11,15 +11,15 @@ use std::path::Path;
 use colophon_container::bmff::edit::{Change, edit};
 use colophon_container::bmff::{self, metadata, movie};
 use colophon_core::{
-    Canvas, Error, ErrorKind, FileSource, LabelForm, LabelSpec, Patch, Placed, RenderCx, Result, SignalOp,
-    Slot, Source, Span,
+    Canvas, Error, ErrorKind, FileSource, LabelForm, LabelRecord, LabelSpec, Patch, Placed, RenderCx, Result,
+    SignalOp, Slot, Source,
 };
 use colophon_label::visible;
 
 use crate::encoding;
 use crate::local::Local;
 use crate::mp4::{MOV, MP4, Opened};
-use crate::overlay;
+use crate::overlay::{self, Times};
 use crate::pass::{self, Pass};
 use crate::probe::{Probe, Stream, Timed};
 use crate::{child, cut};
@@ -62,8 +62,6 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     if pixels > job.cx.limits.pixels || pixels == 0 {
         return Err(Error::limit(format!("a picture of {width} × {height}")).in_format(id));
     }
-    let drawn =
-        label.map(|spec| draw(id, spec, Canvas { width, height }, job.file.movie.duration_s)).transpose()?;
     child::program(id, job.cx.tools.ffmpeg.as_deref(), "ffmpeg")?;
 
     let folder = tempfile::tempdir()?;
@@ -73,12 +71,13 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     let timed = Timed::of_picture(id, before, job.cx)?;
     let stream = timed.stream()?;
     refuse_what_would_be_lost(id, &timed.probe, stream)?;
-    let coded =
-        drawn.as_ref().map(|(d, seconds)| (overlay::coded(&d.overlay, track, white(stream)), *seconds));
+    let runs = (job.file.movie.duration_s, timed.runs_s());
+    let drawn = label.map(|spec| draw(id, spec, Canvas { width, height }, runs)).transpose()?;
+    let coded = drawn.as_ref().map(|(d, times)| (overlay::coded(&d.overlay, track, white(stream)), *times));
 
     let mut notes = Vec::new();
-    if let (Some((coded, seconds)), None) = (&coded, mark) {
-        match cut::cut(job, before, &timed, (coded, *seconds), folder.path())? {
+    if let (Some((coded, times)), None) = (&coded, mark) {
+        match cut::cut(job, before, &timed, (coded, *times), folder.path())? {
             Ok(done) => {
                 std::io::copy(&mut File::open(&done.path)?, out)?;
                 notes.push(done.note());
@@ -104,7 +103,7 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
         muxer: if job.quicktime { "mov" } else { "mp4" },
         folder: folder.path(),
         source: &timed,
-        label: coded.as_ref().map(|(coded, seconds)| (coded, *seconds)),
+        label: coded.as_ref().map(|(coded, times)| (coded, *times)),
         mark,
         encoder: &|number| {
             let usual = held(encoder(id, stream, number)?, most, number);
@@ -121,13 +120,14 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
 }
 
 /// What was placed: the label first.
-pub(crate) fn placed(drawn: Option<(visible::Drawn, f64)>, marks: Vec<Placed>) -> Vec<Placed> {
-    let label = drawn.map(|(drawn, duration_s)| {
-        let mut record = drawn.record;
-        record.span = Some(Span { start_s: 0.0, duration_s });
-        Placed::Label(record)
+pub(crate) fn placed(drawn: Option<(visible::Drawn, Times)>, marks: Vec<Placed>) -> Vec<Placed> {
+    let labels = drawn.into_iter().flat_map(|(drawn, times)| {
+        times
+            .spans()
+            .map(move |span| Placed::Label(LabelRecord { span: Some(span), ..drawn.record.clone() }))
+            .collect::<Vec<_>>()
     });
-    label.into_iter().chain(marks).collect()
+    labels.chain(marks).collect()
 }
 
 /// Code value of the label's white, as a share of full scale.
@@ -139,7 +139,7 @@ pub(crate) fn white(stream: &Stream) -> f32 {
     }
 }
 
-/// The drawn label, and how long it stands.
+/// The drawn label, and when it stands in a clip that runs for some seconds, and its pictures for some, where that is known.
 ///
 /// # Errors
 /// `Unsupported` for labels that are not burned into videos; `Policy` for one that cannot meet its rule.
@@ -147,8 +147,8 @@ pub(crate) fn draw(
     id: &'static str,
     spec: &LabelSpec,
     canvas: Canvas,
-    whole_s: Option<f64>,
-) -> Result<(visible::Drawn, f64)> {
+    (whole_s, pictures_s): (Option<f64>, Option<f64>),
+) -> Result<(visible::Drawn, Times)> {
     let LabelForm::Visible(form) = &spec.form else {
         return Err(Error::unsupported(id, "a video takes a visible label only"));
     };
@@ -156,8 +156,14 @@ pub(crate) fn draw(
     if drawn.extend > 0 {
         return Err(Error::unsupported(id, "a strip below the picture is for still pictures"));
     }
+    if form.closing_s > 0.0 && pictures_s.is_none() {
+        return Err(Error::unsupported(
+            id,
+            "how long the video runs is not known: no label is placed at its end",
+        ));
+    }
     let wanted = form.duration_s.max(form.min_duration_s);
-    Ok((drawn, whole_s.map_or(wanted, |whole| wanted.min(whole))))
+    Ok((drawn, Times::of(wanted, form.closing_s.max(0.0), whole_s, pictures_s)))
 }
 
 /// The form in which picture and label are blended: the picture's own sampling and depth. What ffmpeg would choose by

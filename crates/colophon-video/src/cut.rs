@@ -60,10 +60,10 @@ pub(crate) fn cut(
     job: &Job<'_>,
     before: &Path,
     timed: &Timed,
-    (coded, seconds): (&overlay::Coded, f64),
+    label: (&overlay::Coded, overlay::Times),
     folder: &Path,
 ) -> Result<std::result::Result<Cut, String>> {
-    match attempt(job, before, timed, (coded, seconds), folder) {
+    match attempt(job, before, timed, label, folder) {
         Ok(cut) => Ok(Ok(cut)),
         Err(e) if matches!(e.kind(), ErrorKind::Io) => Err(e),
         Err(e) => Ok(Err(e.to_string())),
@@ -74,7 +74,7 @@ fn attempt(
     job: &Job<'_>,
     before: &Path,
     timed: &Timed,
-    label: (&overlay::Coded, f64),
+    label: (&overlay::Coded, overlay::Times),
     folder: &Path,
 ) -> Result<Cut> {
     let refuse = |what: &str| Error::unsupported(job.id, what);
@@ -85,6 +85,9 @@ fn attempt(
     if job.cx.tools.video != VideoEncoding::default() {
         return Err(refuse("an encoder, a quality or a rate was chosen"));
     }
+    if label.1.closing.is_some() {
+        return Err(refuse("the label stands at the end too"));
+    }
     if job.file.movie.fragmented {
         return Err(refuse("the movie is fragmented"));
     }
@@ -92,7 +95,7 @@ fn attempt(
     let track = job.file.picture_number().ok_or_else(none)?;
     let config = samples::avc_config(job.source, &job.file.boxes, track)?;
     let table = samples::read(job.source, &job.file.boxes, track)?;
-    let head = head(job, timed, &table, &config, label.1)?;
+    let head = head(job, timed, &table, &config, label.1.opening.duration_s)?;
     let number = config.free_number().ok_or_else(|| refuse("no number of a parameter set is free"))?;
     let profile = profile(config.profile).ok_or_else(|| refuse("no encoder is set up for the profile"))?;
 
@@ -175,7 +178,7 @@ fn encode(
     job: &Job<'_>,
     before: &Path,
     timed: &Timed,
-    (coded, seconds): (&overlay::Coded, f64),
+    (coded, times): (&overlay::Coded, overlay::Times),
     (head, number, profile): (usize, u8, &str),
     to: &Path,
     folder: &Path,
@@ -186,8 +189,8 @@ fn encode(
     command.args(["-threads", &burn::threads(), "-noautorotate", "-f", "mov", "-i"]).arg(child::file(before));
     coded.input(&mut command, folder)?;
     let blend = burn::blend_format(job.id, &stream.pix_fmt)?;
-    let until = timed.probe.starts_s(stream) + seconds;
-    let graph = coded.filter(&format!("[0:{}]", stream.index), 1, blend, until);
+    let first = timed.probe.starts_s(stream);
+    let graph = coded.filter(&format!("[0:{}]", stream.index), 1, blend, times, first);
     command.args(["-filter_complex", &graph]);
     command.args(["-map", "[shown]", "-frames:v", &head.to_string()]);
     let usual = burn::held(burn::encoder(job.id, stream, 0)?, burn::most(&timed.probe, stream, false), 0);

@@ -132,7 +132,7 @@ fn unanswered(query: &Query<'_>, why: Why) -> Observation {
     }
 }
 
-/// Looks at pictures from the first shown one until past the recorded end.
+/// Looks at pictures until past the recorded end: from the first shown one, or from where the label begins later.
 fn label(
     id: &'static str,
     path: &Path,
@@ -140,9 +140,10 @@ fn label(
     record: &LabelRecord,
     cx: &RenderCx<'_>,
 ) -> Result<Observation> {
-    let until = record.span.map_or(UNKNOWN, |s| s.start_s + s.duration_s) + BEYOND;
+    let from = record.span.map_or(0.0, |s| s.start_s);
+    let until = record.span.map_or(UNKNOWN, |s| s.duration_s) + BEYOND;
     let mut checks: Vec<LabelCheck> = Vec::new();
-    pictures(id, path, clip, (SIDE, RATE, until), cx, &mut |picture| {
+    pictures(id, path, clip, (SIDE, RATE), (from, until), cx, &mut |picture| {
         // Where it was seen once it is looked for from then on: it does not move.
         let before = checks.iter().find(|c| c.state.is_there()).and_then(|c| c.found);
         checks.push(match before {
@@ -153,13 +154,13 @@ fn label(
     Ok(answer(record, &checks, clip.duration_s))
 }
 
-/// Hands pictures from the first shown one on to `each`: no longer side above `longest`, so many a second, for so many
-/// seconds.
+/// Hands pictures to `each`: no longer side above `longest`, so many a second, from some second on, for so many seconds.
 fn pictures(
     id: &'static str,
     path: &Path,
     clip: &Clip,
-    (longest, rate, until): (u32, u32, f64),
+    (longest, rate): (u32, u32),
+    (from, seconds): (f64, f64),
     cx: &RenderCx<'_>,
     each: &mut (dyn FnMut(&Luma<'_>) + Send),
 ) -> Result<()> {
@@ -169,8 +170,11 @@ fn pictures(
     let (width, height) = (side(w), side(h));
     let mut command = child::ffmpeg(id, cx)?;
     command.args(child::REFERENCES);
+    if from > 0.0 {
+        command.args(["-ss", &format!("{from:.3}")]);
+    }
     command.args(["-threads", "2", "-f", clip.demuxer, "-i"]).arg(child::file(path));
-    command.args(["-map", "0:v:0", "-t", &format!("{until:.3}")]);
+    command.args(["-map", "0:v:0", "-t", &format!("{seconds:.3}")]);
     command.args(["-vf", &format!("fps={rate},scale={width}:{height}:flags=area,setsar=1")]);
     command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
     let mut picture = vec![0; width as usize * height as usize];
@@ -186,7 +190,7 @@ fn pictures(
 /// nothing.
 fn read(id: &'static str, path: &Path, clip: &Clip, reader: &Path, cx: &RenderCx<'_>) -> Result<Observation> {
     let mut answers: Vec<Observation> = Vec::new();
-    pictures(id, path, clip, (READ_SIDE, READ_RATE, READ_SECONDS), cx, &mut |picture| {
+    pictures(id, path, clip, (READ_SIDE, READ_RATE), (0.0, READ_SECONDS), cx, &mut |picture| {
         // Where the first pictures show none, a second one is given a chance, and no more: reading takes its time.
         let seen = answers.iter().any(|a| matches!(a, Observation::Label { state: State::Present, .. }));
         if seen || answers.len() < TRIES {
@@ -242,9 +246,10 @@ fn together(answers: Vec<Observation>, whole: Option<f64>) -> Observation {
 /// One answer from the pictures, in their order.
 fn answer(record: &LabelRecord, checks: &[LabelCheck], whole: Option<f64>) -> Observation {
     let step = 1.0 / f64::from(RATE);
+    let from = record.span.map_or(0.0, |s| s.start_s);
     let mut seen: Vec<(f64, f64)> = Vec::new();
     for (i, _) in checks.iter().enumerate().filter(|(_, c)| c.state.is_there()) {
-        let at = i as f64 * step;
+        let at = from + i as f64 * step;
         // A picture stands until the next one that was looked at, and no longer than the clip.
         let end = whole.map_or(at + step, |w| (at + step).min(w));
         match seen.last_mut() {

@@ -4,10 +4,42 @@ use std::path::Path;
 use std::process::Command;
 
 use colophon_container::bmff::movie::{Orientation, Track};
-use colophon_core::Result;
+use colophon_core::{Result, Span};
 use colophon_label::visible::Overlay;
 
 use crate::child;
+
+/// When the label stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Times {
+    /// From the first picture on.
+    pub(crate) opening: Span,
+    /// Once more up to the end.
+    pub(crate) closing: Option<Span>,
+}
+
+impl Times {
+    /// For so many seconds from the start and so many up to the end (0 for none) of a clip that runs for `whole` seconds, its
+    /// pictures for `pictures`, as far as that is known. Where the two would meet, the label stays.
+    pub(crate) fn of(opening_s: f64, closing_s: f64, whole: Option<f64>, pictures: Option<f64>) -> Self {
+        let whole = whole.unwrap_or(f64::INFINITY);
+        let span = |start_s: f64, duration_s: f64| Span { start_s, duration_s };
+        match pictures.filter(|_| closing_s > 0.0) {
+            Some(end) if opening_s + closing_s >= end => {
+                Self { opening: span(0.0, end.max(opening_s).min(whole)), closing: None }
+            }
+            Some(end) => {
+                Self { opening: span(0.0, opening_s), closing: Some(span(end - closing_s, closing_s)) }
+            }
+            None => Self { opening: span(0.0, opening_s.min(whole)), closing: None },
+        }
+    }
+
+    /// Both stretches, in their order.
+    pub(crate) fn spans(self) -> impl Iterator<Item = Span> {
+        std::iter::once(self.opening).chain(self.closing)
+    }
+}
 
 /// Pixels for the coded picture: straight alpha, corners on even pixels, so that halved chroma lines up.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,11 +64,21 @@ impl Coded {
         Ok(())
     }
 
-    /// The filter that lays input `number` over `pictures` until a time in seconds, blended in the form `blend`, as `[shown]`.
-    pub(crate) fn filter(&self, pictures: &str, number: usize, blend: &str, until: f64) -> String {
+    /// The filter that lays input `number` over `pictures` at these times, of which the first picture has `first`, blended in the
+    /// form `blend`, as `[shown]`.
+    pub(crate) fn filter(
+        &self,
+        pictures: &str,
+        number: usize,
+        blend: &str,
+        times: Times,
+        first: f64,
+    ) -> String {
         let (x, y) = (self.x, self.y);
+        let until = first + times.opening.duration_s;
+        let again = times.closing.map_or(String::new(), |c| format!("+gte(t,{})", first + c.start_s));
         format!(
-            "{pictures}[{number}:0]overlay=x={x}:y={y}:format={blend}:eof_action=repeat:enable='lt(t,{until})'[shown]"
+            "{pictures}[{number}:0]overlay=x={x}:y={y}:format={blend}:eof_action=repeat:enable='lt(t,{until}){again}'[shown]"
         )
     }
 }
@@ -107,6 +149,19 @@ fn sample(overlay: &Overlay, u: f64, v: f64) -> [f32; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gb45438_5_4_the_closing_label_ends_with_the_pictures_and_never_shortens_the_one_at_the_start() {
+        let of = |opening, closing, pictures| {
+            let times = Times::of(opening, closing, Some(10.5), pictures);
+            times.spans().map(|s| (s.start_s, s.duration_s)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(2.5, 0.0, Some(10.0)), [(0.0, 2.5)]);
+        assert_eq!(of(2.5, 2.0, Some(10.0)), [(0.0, 2.5), (8.0, 2.0)]);
+        assert_eq!(of(2.5, 8.0, Some(10.0)), [(0.0, 10.0)]);
+        assert_eq!(of(f64::INFINITY, 0.0, Some(10.0)), [(0.0, 10.5)]);
+        assert_eq!(of(f64::INFINITY, 2.0, Some(10.0)), [(0.0, 10.5)]);
+    }
 
     fn overlay() -> Overlay {
         // Two pixels side by side: red, then blue, near the upper right corner of a picture of 8 × 6.

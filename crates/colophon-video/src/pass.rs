@@ -28,8 +28,8 @@ pub(crate) struct Pass<'a> {
     /// For what is made on the way.
     pub(crate) folder: &'a Path,
     pub(crate) source: &'a Timed,
-    /// The label and the seconds it stands.
-    pub(crate) label: Option<(&'a overlay::Coded, f64)>,
+    /// The label and when it stands.
+    pub(crate) label: Option<(&'a overlay::Coded, overlay::Times)>,
     pub(crate) mark: Option<&'a WatermarkSpec>,
     /// The encoder of the video stream with this number.
     pub(crate) encoder: &'a (dyn Fn(usize) -> Result<Vec<String>> + Sync),
@@ -159,10 +159,10 @@ impl Pass<'_> {
             inputs += 1;
         }
         match self.label {
-            Some((coded, duration)) => {
+            Some((coded, times)) => {
                 coded.input(&mut command, self.folder)?;
                 let blend = burn::blend_format(self.id, &stream.pix_fmt)?;
-                graph.push_str(&coded.filter(&pictures, inputs, blend, first + duration));
+                graph.push_str(&coded.filter(&pictures, inputs, blend, times, first));
                 inputs += 1;
             }
             None => graph.push_str(&format!("{pictures}null[shown]")),

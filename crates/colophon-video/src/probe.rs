@@ -288,6 +288,14 @@ impl Timed {
         Ok(Self { probe, index, stamps })
     }
 
+    /// From the first picture to the end of the last one, in seconds; `None` where the clock is not known.
+    pub(crate) fn runs_s(&self) -> Option<f64> {
+        let stream = self.stream().ok()?;
+        let (num, den) = stream.tick()?;
+        let last = *self.stamps.last()? as f64 * num as f64 / den as f64;
+        Some(last + stream.distance_s().unwrap_or(0.0))
+    }
+
     /// The stream.
     ///
     /// # Errors

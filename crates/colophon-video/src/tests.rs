@@ -5,7 +5,7 @@ use std::process::Command;
 
 use colophon_core::{
     ErrorKind, Format, LabelForm, LabelRecord, LabelSpec, Limits, Observation, Placed, Query, RenderCx,
-    SignalOp, State, Tools, VisibleSpec,
+    SignalOp, Span, State, Tools, VisibleSpec,
 };
 
 use crate::mp4::{MOV, MP4};
@@ -57,13 +57,23 @@ pub(crate) fn label() -> SignalOp {
 }
 
 fn burned(format: &dyn Format, bytes: &[u8]) -> colophon_core::Result<(Vec<u8>, LabelRecord)> {
+    let (out, labels) = labelled(format, bytes, label())?;
+    Ok((out, labels.into_iter().next().unwrap()))
+}
+
+fn labelled(
+    format: &dyn Format,
+    bytes: &[u8],
+    label: SignalOp,
+) -> colophon_core::Result<(Vec<u8>, Vec<LabelRecord>)> {
     let (limits, tools) = (Limits::default(), tools());
     let mut out = Vec::new();
-    let placed = format.render(&bytes, &[label()], &RenderCx { limits: &limits, tools: &tools }, &mut out)?;
-    match placed.into_iter().next() {
-        Some(Placed::Label(record)) => Ok((out, record)),
-        other => panic!("{other:?}"),
-    }
+    let placed = format.render(&bytes, &[label], &RenderCx { limits: &limits, tools: &tools }, &mut out)?;
+    let records = placed.into_iter().filter_map(|p| match p {
+        Placed::Label(record) => Some(record),
+        _ => None,
+    });
+    Ok((out, records.collect()))
 }
 
 pub(crate) fn seen(format: &dyn Format, bytes: &[u8], record: &LabelRecord) -> (State, Vec<(f64, f64)>, f32) {
@@ -96,6 +106,22 @@ fn gb45438_5_4_the_label_stands_for_two_seconds_from_the_first_picture() {
     assert!(height >= 0.05, "{height}");
     // The unlabelled clip does not pass for labelled.
     assert_eq!(super::tests::seen(&MP4, &bytes, &record).0, State::Invalid);
+}
+
+#[test]
+fn gb45438_5_4_the_label_stands_once_more_at_the_end() {
+    let SignalOp::Label(mut spec) = label() else { unreachable!() };
+    if let LabelForm::Visible(form) = &mut spec.form {
+        form.closing_s = 1.0;
+    }
+    let bytes = clip("a.mp4", 6.0, &["-c:v", "libx264", "-preset", "ultrafast"]);
+    let (out, labels) = labelled(&MP4, &bytes, SignalOp::Label(spec)).unwrap();
+    let [opening, closing] = labels.as_slice() else { panic!("{labels:?}") };
+    assert_eq!(seen(&MP4, &out, opening).1, [(0.0, 2.5)]);
+    assert_eq!(seen(&MP4, &out, closing).1, [(5.0, 6.0)]);
+    // It stands nowhere else.
+    let between = LabelRecord { span: Some(Span { start_s: 3.0, duration_s: 1.0 }), ..closing.clone() };
+    assert_eq!(seen(&MP4, &out, &between).0, State::Invalid);
 }
 
 #[test]

@@ -66,9 +66,8 @@ pub(crate) fn burn(
     if pixels > cx.limits.pixels || pixels == 0 {
         return Err(Error::limit(format!("a picture of {width} × {height}")).in_format(id));
     }
-    let drawn = label
-        .map(|spec| burn::draw(id, spec, Canvas { width, height }, layout.properties.duration_s))
-        .transpose()?;
+    let runs = (layout.properties.duration_s, timed.runs_s());
+    let drawn = label.map(|spec| burn::draw(id, spec, Canvas { width, height }, runs)).transpose()?;
     let coded = drawn.as_ref().map(|(d, s)| (overlay::coded(&d.overlay, &track, burn::white(stream)), *s));
     let most = burn::most(&timed.probe, stream, mark.is_some());
     let marks = Pass {
@@ -80,7 +79,7 @@ pub(crate) fn burn(
         muxer: names.muxer,
         folder: folder.path(),
         source: &timed,
-        label: coded.as_ref().map(|(coded, seconds)| (coded, *seconds)),
+        label: coded.as_ref().map(|(coded, times)| (coded, *times)),
         mark,
         encoder: &|number| {
             let mut usual = burn::held(encoder(id, stream, number)?, most, number);

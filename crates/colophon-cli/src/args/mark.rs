@@ -155,6 +155,9 @@ pub(crate) struct LabelArgs {
     /// Seconds the label is shown on video, or `all` for as long as it runs.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) label_duration: Option<f64>,
+    /// Seconds for which the label stands once more at the end of a video.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) label_closing: Option<f64>,
 }
 
 /// How video is encoded anew, where label or watermark ask for it; the default follows the source.

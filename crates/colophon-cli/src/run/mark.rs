@@ -104,8 +104,16 @@ fn options(args: &MarkArgs, config: &Config) -> Result<Options, Failure> {
 }
 
 fn overrides(args: &MarkArgs, config: &LabelConfig) -> Result<Overrides, Failure> {
-    let LabelArgs { label, label_at, label_style, label_margin, label_opacity, label_height, label_duration } =
-        &args.label;
+    let LabelArgs {
+        label,
+        label_at,
+        label_style,
+        label_margin,
+        label_opacity,
+        label_height,
+        label_duration,
+        label_closing,
+    } = &args.label;
     let percent = |flag: Option<f32>, key: Option<f32>, name: &str, most: f32| match flag.or(key) {
         Some(v) if !(v >= 0.0 && v <= most) => {
             Err(Failure::usage(format!("--label-{name} is a percentage of at most {most}")))
@@ -118,6 +126,9 @@ fn overrides(args: &MarkArgs, config: &LabelConfig) -> Result<Overrides, Failure
     }
     if label_duration.is_some_and(|d| !(d > 0.0 && d.is_finite())) {
         return Err(Failure::usage("--label-duration is a number of seconds above 0"));
+    }
+    if label_closing.is_some_and(|d| !(d > 0.0 && d.is_finite())) {
+        return Err(Failure::usage("--label-closing is a number of seconds above 0"));
     }
     Ok(Overrides {
         label: match label.as_str() {
@@ -133,6 +144,7 @@ fn overrides(args: &MarkArgs, config: &LabelConfig) -> Result<Overrides, Failure
         height,
         heard: heard(args)?,
         duration_s: *label_duration,
+        closing_s: *label_closing,
         no_watermark: args.no_watermark,
         no_manifest: args.no_manifest,
         existing: match args.on_existing {
