@@ -147,23 +147,12 @@ pub(crate) fn reduce(
     ground: f32,
 ) -> Plane {
     let layout = pixels.layout();
+    if layout.channels == 3 {
+        let [out] = reduce_colours(pixels, width, height, [weights]);
+        return out;
+    }
     let mut line = vec![0f32; layout.width];
     let mut out = Reducer::new(layout.width, layout.height, width, height);
-    if layout.channels == 3 {
-        // down the columns first, on samples as they lie: colours are told apart on the few rows that are left
-        let mut down = Down::new(layout.height, height, 3 * layout.width);
-        for y in 0..layout.height {
-            down.take(
-                y,
-                |sums, keep, weight| pixels.accumulate(y, keep, weight, sums),
-                |sums, row| {
-                    mix_interleaved(sums, weights, &mut line);
-                    out.across(&line, row);
-                },
-            );
-        }
-        return out.finish();
-    }
     let mut row = Row::new(layout);
     for y in 0..layout.height {
         pixels.load(y, &mut row);
@@ -171,6 +160,34 @@ pub(crate) fn reduce(
         out.push(&line);
     }
     out.finish()
+}
+
+/// Several weighted sums of three interleaved colours in one pass, as [`reduce`] gives each.
+///
+/// Down the columns first, on samples as they lie: colours are told apart on the few rows that are left.
+pub(crate) fn reduce_colours<const N: usize>(
+    pixels: &Pixels<'_>,
+    width: usize,
+    height: usize,
+    weights: [[f32; 3]; N],
+) -> [Plane; N] {
+    let layout = pixels.layout();
+    let mut line = vec![0f32; layout.width];
+    let mut outs = weights.map(|w| (w, Reducer::new(layout.width, layout.height, width, height)));
+    let mut down = Down::new(layout.height, height, 3 * layout.width);
+    for y in 0..layout.height {
+        down.take(
+            y,
+            |sums, keep, weight| pixels.accumulate(y, keep, weight, sums),
+            |sums, row| {
+                for (weights, out) in &mut outs {
+                    mix_interleaved(sums, *weights, &mut line);
+                    out.across(&line, row);
+                }
+            },
+        );
+    }
+    outs.map(|(_, out)| out.finish())
 }
 
 /// Weighted sum of three interleaved colours.
