@@ -48,9 +48,12 @@ pub struct DetectOptions {
     pub effort: Effort,
     /// Look for the lattice alone: for means of many frames, which show no registered layer.
     pub lattice_only: bool,
-    /// Where the lattice is looked for before it is searched, for [`lattice_only`](Self::lattice_only).
-    pub expected: Option<Pose>,
+    /// Where the lattice is looked for before it is searched, for [`lattice_only`](Self::lattice_only), the likeliest first.
+    pub expected: [Option<Pose>; EXPECTED],
 }
+
+/// Poses that can be expected at once.
+pub const EXPECTED: usize = 4;
 
 /// How the lattice lies in a picture: frequencies of its two axes in cycles per pixel of the size the picture is read at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,8 +78,8 @@ impl DetectOptions {
     }
 
     /// The same, looking first where the lattice is expected: what lies there is read at a tenth of the cost of a search.
-    pub fn expecting(mut self, pose: Option<Pose>) -> Self {
-        self.expected = pose;
+    pub fn expecting(mut self, poses: [Option<Pose>; EXPECTED]) -> Self {
+        self.expected = poses;
         self
     }
 }
@@ -190,9 +193,12 @@ impl Reader {
             if let Ok(mut reading) = LatticeReading::new(self, &luma, scale, soft) {
                 // A mean of frames has been brought to another size: who asks knows which.
                 let marked = Pose::upright((tile * scale.0, tile * scale.1));
-                let expected = if options.lattice_only { options.expected } else { Some(marked) };
-                if let Some(pose) = expected {
-                    let _ = reading.lying(pose, &mut result);
+                let still = [Some(marked), None, None, None];
+                let expected = if options.lattice_only { options.expected } else { still };
+                for pose in expected.into_iter().flatten() {
+                    if !result.found {
+                        let _ = reading.lying(pose, &mut result);
+                    }
                 }
                 if !result.found && options.effort != Effort::Least {
                     let chroma = (layout.colours() == 3).then(|| reduce(pixels, width, height, CHROMA, 0.0));

@@ -44,7 +44,8 @@ mod spectrum;
 mod whiten;
 
 pub use detect::{
-    DetectOptions, Detection, Effort, Geometry, Layer, NotChecked, Pose, Reader, detect, working_size,
+    DetectOptions, Detection, EXPECTED, Effort, Geometry, Layer, NotChecked, Pose, Reader, detect,
+    working_size,
 };
 pub use embed::{EmbedError, EmbedOptions, Embedded, MIN_SIDE, Strength, embed};
 pub use moving::{Change, MIN_MOVING_SIDE, Pattern, moving_period};

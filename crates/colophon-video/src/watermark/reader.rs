@@ -18,6 +18,10 @@ const CLIP: i32 = 20;
 /// Stretches of time that are added up, as a power of two of blocks: from here on the sum is left as it is.
 const LEVELS: u32 = 12;
 
+/// How many times as large a clip may have been when it was marked, besides as large as it is: half size, 1080 lines made 720,
+/// and 2160 made 720.
+const SMALLER: [f64; 3] = [2.0, 1.5, 3.0];
+
 /// Geometric mean of the sides and longer side to which frames are reduced. The tile is 1.6 times that of a still picture, so
 /// its waves stay as long as a still picture's at the reader's own working size.
 const SIDE: f64 = 560.0;
@@ -100,6 +104,8 @@ pub struct FrameReader {
     best: Option<Detection>,
     /// Where the lattice is looked for first: where it was put, or where it was seen last.
     pose: Option<Pose>,
+    /// Where it is looked for then: where it was put if the clip was made smaller since.
+    smaller: [Option<Pose>; 3],
     found: Vec<Segment>,
     last_s: f64,
     step_s: f64,
@@ -119,6 +125,7 @@ impl FrameReader {
             searches: 0,
             best: None,
             pose: None,
+            smaller: [None; 3],
             found: Vec::new(),
             last_s: f64::NEG_INFINITY,
             step_s: 0.0,
@@ -128,13 +135,18 @@ impl FrameReader {
     }
 
     /// Says that the frames were reduced from `width` x `height` pixels: a clip that still has the size it was marked at is
-    /// read without a search.
+    /// read without a search, and so is one that was made smaller by a usual factor.
     #[must_use]
     pub fn reduced_from(mut self, width: usize, height: usize) -> Self {
         if width > 0 && height > 0 {
-            let tile = moving_period(width, height) as f64;
             let (x, y) = (self.size.0 as f64 / width as f64, self.size.1 as f64 / height as f64);
-            self.pose = Some(Pose::upright((tile * x, tile * y)));
+            let pose = |times: f64| {
+                let was = |side: usize| (side as f64 * times).round() as usize;
+                let tile = moving_period(was(width), was(height)) as f64 / times;
+                Pose::upright((tile * x, tile * y))
+            };
+            self.pose = Some(pose(1.0));
+            self.smaller = SMALLER.map(|times| Some(pose(times)));
         }
         self
     }
@@ -295,7 +307,8 @@ impl FrameReader {
 
     fn detect(&self, mean: &[f32], effort: Effort) -> Option<Detection> {
         let layout = Layout::packed(self.size.0, self.size.1, 1);
-        let mut options = DetectOptions::lattice_only().expecting(self.pose);
+        let [a, b, c] = if effort == Effort::Least { [None; 3] } else { self.smaller };
+        let mut options = DetectOptions::lattice_only().expecting([self.pose, a, b, c]);
         options.effort = effort;
         Some(self.reader.detect(&Pixels::new(Samples::F32(mean), layout).ok()?, &options))
     }

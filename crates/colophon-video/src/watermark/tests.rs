@@ -114,6 +114,26 @@ fn what_stands_still_keeps_its_change_while_the_rest_of_the_scene_moves() {
 }
 
 #[test]
+fn a_clip_made_half_as_large_is_read_where_its_mark_must_lie() {
+    let (w, h) = (2 * SIZE.0, 2 * SIZE.1);
+    let mut m = FrameMarker::new(w, h, PAYLOAD, &key(), &MarkerOptions::default()).unwrap();
+    let mut reader = FrameReader::new(SIZE.0, SIZE.1, &key()).unwrap().reduced_from(SIZE.0, SIZE.1);
+    for n in 0..6 {
+        let small = frame(n, 0);
+        let mut luma: Vec<u8> = (0..w * h).map(|i| small[i / w / 2 * SIZE.0 + i % w / 2]).collect();
+        let at = n as f64 / 6.0;
+        m.push(Plane::U8 { samples: &mut luma, stride: w }, at).unwrap();
+        let mean = |i: usize| {
+            let corner = i / SIZE.0 * 2 * w + i % SIZE.0 * 2;
+            let four = [corner, corner + 1, corner + w, corner + w + 1];
+            (four.iter().map(|at| u32::from(luma[*at])).sum::<u32>() / 4) as u8
+        };
+        reader.push(&(0..SIZE.0 * SIZE.1).map(mean).collect::<Vec<u8>>(), at);
+    }
+    assert_eq!(reader.finish().payload, Some(PAYLOAD));
+}
+
+#[test]
 fn ten_bits_take_the_same_mark_four_times_as_fine() {
     let (mut eight, mut ten) = (marker(), marker());
     let luma = frame(0, 0);
