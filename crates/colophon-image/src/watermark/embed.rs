@@ -1,6 +1,6 @@
 //! Writing the mark.
 
-use super::mask::{FLAT, Mask};
+use super::mask::{FLAT, Mask, SLOPE};
 use super::moving::MIN_MOVING_SIDE;
 use super::pixels::{Pixels, PixelsMut, Row};
 use super::plane::{LUMA, Plane, Reducer};
@@ -134,15 +134,19 @@ pub fn embed(
         return Err(EmbedError::TooSmall { width: layout.width, height: layout.height });
     }
     let period = period(layout.width, layout.height);
-    let mask = Mask::measure(&pixels.view(), period as f64 / 128.0);
+    let mask = Mask::measure(&pixels.view(), period as f64 / 128.0, SLOPE);
     if mask.visible < 0.1 {
         return Err(EmbedError::Transparent);
     }
     let schedule = Schedule::new(key);
     let direction = if mask.grey || layout.colours() == 1 { [1.0; 3] } else { along_luma() };
     let rule = options.strength.rule();
-    let mut lattice =
-        Lattice { tile: tile(&schedule, payload, period), mask, gain: 0.0, rows: MaskRows::default() };
+    let mut lattice = Lattice {
+        tile: tile(&schedule, payload, period, |_| 1.0),
+        mask,
+        gain: 0.0,
+        rows: MaskRows::default(),
+    };
     lattice.gain = choose_gain(&mut lattice, &pixels.view(), direction, &rule)?;
 
     let registered = Registered::new();
@@ -168,14 +172,16 @@ fn along_luma() -> [f32; 3] {
     LUMA.map(|w| w / norm)
 }
 
-/// One period of the lattice, RMS 1: the inverse transform of the symbols at their lattice points.
-pub(crate) fn tile(schedule: &Schedule, payload: u64, period: usize) -> Plane {
+/// One period of the lattice, RMS 1: the inverse transform of the symbols at their lattice points, each as strong as `weight`
+/// says of its distance from the origin in lattice units.
+pub(crate) fn tile(schedule: &Schedule, payload: u64, period: usize, weight: impl Fn(f64) -> f64) -> Plane {
     let mut plane = Plane::new(period, period);
     let Ok(mut fft) = RealFft2::new(period, period) else { return plane };
     let mut spectrum = vec![Complex32::default(); fft.spectrum_len()];
     let wrap = |k: i32| k.rem_euclid(period as i32) as usize;
     for (point, (re, im)) in schedule.points.iter().zip(schedule.symbols(payload)) {
-        let symbol = Complex32::new(re as f32, im as f32);
+        let strength = weight(f64::from(point.kx).hypot(f64::from(point.ky)));
+        let symbol = Complex32::new((re * strength) as f32, (im * strength) as f32);
         if point.kx >= 0 {
             spectrum[point.kx as usize * period + wrap(point.ky)] = symbol;
         }

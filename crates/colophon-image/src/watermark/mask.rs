@@ -5,9 +5,10 @@ use super::plane::{LUMA, Plane, Reducer, mix};
 use super::registered::SIDE;
 use colophon_signal::simd::vectorised;
 
-/// Mask in flat places, its growth with texture (to the power 3/4), and its ceiling, in grey levels per unit of gain.
+/// Mask in flat places, its growth with texture (to the power 3/4) in still pictures, and its ceiling, in grey levels per unit
+/// of gain.
 const FLOOR: f32 = 1.2;
-const SLOPE: f32 = 0.45;
+pub(crate) const SLOPE: f32 = 0.45;
 const CEILING: f32 = 6.0;
 /// Texture (deviation in grey levels) beyond which nothing is gained.
 const TEXTURE_CAP: f32 = 40.0;
@@ -32,8 +33,9 @@ pub(crate) struct Mask {
 }
 
 impl Mask {
-    /// Measures a picture; `scale` is the tile period divided by 128 and sets the size of the neighbourhood.
-    pub(crate) fn measure(pixels: &Pixels<'_>, scale: f64) -> Self {
+    /// Measures a picture; `scale` is the tile period divided by 128 and sets the size of the neighbourhood, `slope` how much
+    /// more texture hides.
+    pub(crate) fn measure(pixels: &Pixels<'_>, scale: f64, slope: f32) -> Self {
         let cell = ((1.5 * scale).round() as usize).max(2);
         let Statistics { mean, mut texture, grey, visible, frame } = statistics(pixels, cell);
         let window = radius(3.0 * scale / cell as f64);
@@ -56,7 +58,7 @@ impl Mask {
                 for ((m, &v), &l) in cells.data.iter_mut().zip(&texture.data).zip(&level.data) {
                     let activity = 0.7 * *m + 0.3 * v;
                     let root = activity.clamp(0.0, TEXTURE_CAP).sqrt();
-                    let hidden = (FLOOR + SLOPE * root * root.sqrt()).min(CEILING);
+                    let hidden = (FLOOR + slope * root * root.sqrt()).min(CEILING);
                     let luma = l + 128.0;
                     let dark = 0.75 + 0.25 * (luma / 60.0).clamp(0.0, 1.0);
                     let bright = 1.0 - 0.25 * ((luma - 225.0) / 30.0).clamp(0.0, 1.0);
@@ -64,9 +66,19 @@ impl Mask {
                 }
             },
         );
-        let energy =
-            cells.data.iter().map(|&m| f64::from(m * m)).sum::<f64>() / cells.data.len().max(1) as f64;
+        let energy = energy(&cells);
         Self { cells, cell, energy, grey, visible, frame }
+    }
+
+    /// Lowers the mask: `share` answers what is left of it around the pixel in this column and row.
+    pub(crate) fn lower(&mut self, share: impl Fn(usize, usize) -> f32) {
+        let (width, centre) = (self.cells.width, self.cell / 2);
+        for (y, row) in self.cells.data.chunks_exact_mut(width).enumerate() {
+            for (x, m) in row.iter_mut().enumerate() {
+                *m *= share(x * self.cell + centre, y * self.cell + centre);
+            }
+        }
+        self.energy = energy(&self.cells);
     }
 
     /// The pixel row whose mask row `y` shares: the mask is smooth enough to follow in steps of half a cell.
@@ -84,6 +96,11 @@ impl Mask {
         between.extend(a.iter().zip(b).map(|(&a, &b)| a + share * (b - a)));
         expand(between, self.cell, out);
     }
+}
+
+/// Mean square of the cells.
+fn energy(cells: &Plane) -> f64 {
+    cells.data.iter().map(|&m| f64::from(m * m)).sum::<f64>() / cells.data.len().max(1) as f64
 }
 
 /// Index of the cell centre at or before pixel `i`, and how far along to the next one it lies.
@@ -267,7 +284,7 @@ mod tests {
     fn mask_of(picture: impl Fn(usize, usize) -> u8) -> Vec<f32> {
         let data: Vec<u8> = (0..256 * 256).map(|i| picture(i % 256, i / 256)).collect();
         let pixels = Pixels::packed8(&data, 256, 256, 1).unwrap();
-        let mask = Mask::measure(&pixels, 1.0);
+        let mask = Mask::measure(&pixels, 1.0, SLOPE);
         let mut row = vec![0.0; 256];
         mask.row(128, &mut Vec::new(), &mut row);
         row

@@ -48,7 +48,7 @@ pub use detect::{
     working_size,
 };
 pub use embed::{EmbedError, EmbedOptions, Embedded, MIN_SIDE, Strength, embed};
-pub use moving::{Change, MIN_MOVING_SIDE, Pattern, moving_period};
+pub use moving::{Change, MIN_MOVING_SIDE, Motion, Pattern, moving_period};
 pub use pixels::{Layout, LayoutError, MAX_SIDE, Pixels, PixelsMut, Samples, SamplesMut};
 
 /// Name of the scheme, as it goes into records and C2PA soft bindings.

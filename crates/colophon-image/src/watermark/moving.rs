@@ -15,6 +15,10 @@ use colophon_signal::simd::vectorised;
 /// video quantise away first, and what half and third size leave.
 const STRETCH: f64 = 1.6;
 
+/// How much more texture hides than flat places do: less than in a still picture. Where a moving picture is busy an encoder
+/// takes most of the mark away again, and what it leaves costs as much of the picture's fidelity as it does anywhere.
+const SLOPE: f32 = 0.2;
+
 /// Shortest side of a moving picture that is marked: the mean of many frames shows more than one still picture.
 pub const MIN_MOVING_SIDE: usize = 120;
 
@@ -31,6 +35,32 @@ pub struct Pattern {
     width: usize,
     height: usize,
     tile: Plane,
+}
+
+/// The shorter its wave, the stronger a point. Long waves are what a viewer and every measure of fidelity notice first, they are
+/// what of a picture's own content adds up over its frames, and a reader takes most of them off with the local mean.
+fn tilt(distance: f64) -> f64 {
+    distance
+}
+
+/// Where a picture moves: on a grid of squares from the top left corner, row after row, what share of the mark's strength each
+/// gets, from 0 to 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Motion<'a> {
+    /// One value per square.
+    pub shares: &'a [f32],
+    /// Squares in a row.
+    pub columns: usize,
+    /// Side of a square in pixels.
+    pub pitch: usize,
+}
+
+impl Motion<'_> {
+    /// The share at a pixel; all of the strength beyond the grid.
+    fn at(&self, x: usize, y: usize) -> f32 {
+        let column = (x / self.pitch.max(1)).min(self.columns.saturating_sub(1));
+        self.shares.get(y / self.pitch.max(1) * self.columns + column).map_or(1.0, |s| s.clamp(0.0, 1.0))
+    }
 }
 
 /// The change of luma for one picture, in steps of its samples.
@@ -52,7 +82,7 @@ impl Pattern {
             return Err(EmbedError::TooSmall { width, height });
         }
         let period = moving_period(width, height);
-        Ok(Self { width, height, tile: tile(&Schedule::new(key), payload, period) })
+        Ok(Self { width, height, tile: tile(&Schedule::new(key), payload, period, tilt) })
     }
 
     /// Period of the tile in pixels.
@@ -62,13 +92,22 @@ impl Pattern {
 
     /// What to add to a picture that looks like `luma` (grey, of the pattern's size; another size gives the change for
     /// nothing), in steps of `1 / unit` grey levels of 255.
-    pub fn change(&self, luma: &Pixels<'_>, strength: Strength, unit: f32) -> Change {
+    pub fn change(
+        &self,
+        luma: &Pixels<'_>,
+        strength: Strength,
+        unit: f32,
+        motion: Option<Motion<'_>>,
+    ) -> Change {
         let layout = luma.layout();
         if (layout.width, layout.height) != (self.width, self.height) {
             return Change { samples: vec![0; self.width * self.height], psnr_db: f64::INFINITY };
         }
-        let mask = Mask::measure(luma, self.tile.width as f64 / 128.0);
+        let mut mask = Mask::measure(luma, self.tile.width as f64 / 128.0, SLOPE);
         let gain = gain(&mask, strength, lack(self.width, self.height));
+        if let Some(motion) = motion {
+            mask.lower(|x, y| motion.at(x, y));
+        }
         let mut samples = vec![0i16; self.width * self.height];
         let (mut between, mut row, mut step) = (Vec::new(), vec![0f32; self.width], None);
         let period = self.tile.width;
@@ -109,17 +148,21 @@ fn lack(width: usize, height: usize) -> f64 {
     (10.0 * (ENOUGH / (width * height).max(1) as f64).log10()).clamp(0.0, MOST_LACK_DB)
 }
 
-/// Middle of the aim, and its limits, in dB of the luma change; cap in flat zones, in grey levels. Like the rule of still
+/// How far the aim follows what the picture hides: more than half way, as for still pictures, since the mask of moving ones tells
+/// busy scenes less from flat ones.
+const FOLLOWED: f64 = 0.8;
+
+/// A fixed quality, limits of the aim, in dB of the luma change; cap in flat zones, in grey levels. Like the rule of still
 /// pictures, and weaker by what averaging over a second of frames gives back; stronger by what the picture lacks in pixels.
 fn gain(mask: &Mask, strength: Strength, lack: f64) -> f32 {
-    let (middle, low, high, cap) = match strength {
-        Strength::Gentle => (56.5, 49.3, 52.8, 0.74),
-        Strength::Default => (53.6, 48.3, 52.3, 0.92),
+    let (fixed, low, high, cap) = match strength {
+        Strength::Gentle => (61.0, 49.0, 53.0, 0.77),
+        Strength::Default => (54.0, 48.0, 51.6, 0.96),
         Strength::Strong => (47.0, 44.0, 48.0, 1.5),
     };
     let decibel = |mse: f64| 10.0 * (255.0f64.powi(2) / mse.max(1e-9)).log10();
     let at_visible_gain = decibel(0.36 * mask.energy);
-    let usual: f64 = (0.5 * (middle + at_visible_gain)).clamp(low, high);
+    let usual: f64 = (at_visible_gain + (1.0 - FOLLOWED) * (fixed - at_visible_gain)).clamp(low, high);
     let aim = (usual - lack).max(LEAST_DB.min(usual));
     let wanted = 255.0f64.powi(2) / 10f64.powf(aim / 10.0);
     let cap = cap * 10f64.powf((usual - aim) / 20.0);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use colophon_image::watermark::{EmbedError, Pattern, Pixels, Strength};
+use colophon_image::watermark::{EmbedError, Motion, Pattern, Pixels, Strength};
 use colophon_signal::key::MarkKey;
 use colophon_signal::simd::vectorised;
 
@@ -17,6 +17,17 @@ const MOVED: (f64, f64) = (12.0, 0.4);
 const DRIFT: (f64, f64) = (5.0, 1.0);
 /// Mean change of a watched pixel and its neighbours, in grey levels, from which its place is marked by the new mask.
 const PLACE: u32 = 6;
+/// Seconds after a cut from which on it is known what moves: the mask is measured again there.
+const SEEN_S: f64 = 0.12;
+/// Time over which motion is averaged, in seconds.
+const MEMORY_S: f64 = 0.15;
+/// Mean change of a place from one picture to the next, in grey levels, from which on it moves, and from which on it gets no
+/// more than [`MOVING`] of the strength. No prediction finds a pattern that stands still under a picture that moves, so an
+/// encoder pays for it there in every picture.
+const MOTION: (f32, f32) = (1.5, 3.0);
+const MOVING: f32 = 0.5;
+/// Most by which the share of places that move is raised where there are many of them: something has to carry the mark.
+const RAISE: f32 = 1.5;
 
 /// Options of [`FrameMarker::new`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +95,12 @@ pub struct FrameMarker {
     watched: Vec<u8>,
     /// Those of the last frame.
     last: Vec<u8>,
+    last_s: f64,
+    /// How much each watched place changes from picture to picture, averaged since the last cut, and when that was.
+    motion: Vec<f32>,
+    cut_s: f64,
+    /// Whether the mask was measured since it is known what moves.
+    settled: bool,
     measured_s: f64,
     /// Frames, and the sum over them of the mean squared change in grey levels.
     frames: u64,
@@ -112,6 +129,10 @@ impl FrameMarker {
             unit: 0,
             watched: Vec::new(),
             last: Vec::new(),
+            last_s: f64::NEG_INFINITY,
+            motion: Vec::new(),
+            cut_s: f64::NEG_INFINITY,
+            settled: false,
             measured_s: f64::NEG_INFINITY,
             frames: 0,
             error: 0.0,
@@ -185,36 +206,40 @@ impl FrameMarker {
         let watched: Vec<u8> = (0..columns * rows)
             .map(|i| grey(place(i % columns, width), place(i / columns, height)))
             .collect();
-        let since = pts_s - self.measured_s;
-        let stays = |before: &[u8]| {
-            let moved = difference(&watched, before);
-            let due = |(level, pause): (f64, f64)| moved >= level && since.abs() >= pause;
-            !due(MOVED) && !due(DRIFT) && difference(&watched, &self.last) < CUT
-        };
-        let keep = unit == self.unit && watched.len() == self.watched.len() && stays(&self.watched);
-        if keep {
-            self.last = watched;
-            return;
-        }
-        // What stands still keeps the change it has: an encoder would have to code every other one.
         let cut = unit != self.unit
             || watched.len() != self.watched.len()
             || difference(&watched, &self.last) >= CUT;
-        let moved = if cut { Vec::new() } else { moved(&watched, &self.watched, columns) };
+        let shares = self.shares(&watched, columns, cut, pts_s);
+        let since = pts_s - self.measured_s;
+        let due =
+            |(level, pause): (f64, f64)| since.abs() >= pause && difference(&watched, &self.watched) >= level;
+        let settles = !self.settled && (pts_s - self.cut_s).abs() >= SEEN_S;
+        self.last.clone_from(&watched);
+        if !cut && !settles && !due(MOVED) && !due(DRIFT) {
+            return;
+        }
+        // What stands still keeps the change it has: an encoder would have to code every other one.
+        let mut moved = if cut { Vec::new() } else { moved(&watched, &self.watched, columns) };
+        if settles {
+            moved.iter_mut().zip(&shares).for_each(|(moved, share)| *moved |= *share < 1.0);
+        }
+        self.settled = !cut && (self.settled || settles);
         if cut {
-            self.watched.clone_from(&watched);
+            self.watched = watched;
         } else {
             let places = self.watched.iter_mut().zip(&watched).zip(&moved).filter(|(_, moved)| **moved);
             places.for_each(|((old, new), _)| *old = *new);
         }
-        (self.last, self.measured_s, self.unit) = (watched, pts_s, unit);
+        (self.measured_s, self.unit) = (pts_s, unit);
         self.scratch.clear();
         self.scratch.reserve(width * height);
         for y in 0..height {
             self.scratch.extend((0..width).map(|x| grey(x, y)));
         }
         let Ok(pixels) = Pixels::packed8(&self.scratch, width, height, 1) else { return };
-        let made = self.pattern.change(&pixels, self.strength, f32::from(unit)).samples;
+        let shares = raised(shares);
+        let motion = Motion { shares: &shares, columns, pitch: WATCH };
+        let made = self.pattern.change(&pixels, self.strength, f32::from(unit), Some(motion)).samples;
         if cut || made.len() != self.change.len() {
             self.change = made;
         } else {
@@ -231,24 +256,63 @@ impl FrameMarker {
         let sum: u64 = self.change.iter().map(|v| u64::from(v.unsigned_abs()).pow(2)).sum();
         self.square = sum as f64 / self.change.len().max(1) as f64 / f64::from(unit).powi(2);
     }
+
+    /// Takes note of how much every place changed since the last picture, and answers what share of the strength it gets.
+    fn shares(&mut self, watched: &[u8], columns: usize, cut: bool, pts_s: f64) -> Vec<f32> {
+        // What is no number of seconds counts as a long time.
+        let seconds = |since: f64| (pts_s - since).abs().min(1.0);
+        let (step, seen) = (seconds(self.last_s), seconds(self.cut_s));
+        self.last_s = pts_s;
+        if cut {
+            (self.cut_s, self.settled) = (pts_s, false);
+            self.motion = vec![0.0; watched.len()];
+            return vec![1.0; watched.len()];
+        }
+        let kept = (-step / MEMORY_S).exp() as f32;
+        let known = 1.0 - (-seen / MEMORY_S).exp() as f32;
+        let now = around(&changes(watched, &self.last), columns);
+        let (from, to) = MOTION;
+        let share = |(motion, (sum, count)): (&mut f32, (u32, u32))| {
+            *motion = kept * *motion + (1.0 - kept) * sum as f32 / count as f32;
+            let moving = (*motion / known.max(1e-3) - from) / (to - from);
+            1.0 - (1.0 - MOVING) * moving.clamp(0.0, 1.0)
+        };
+        self.motion.iter_mut().zip(now).map(share).collect()
+    }
+}
+
+/// The shares, raised for what they leave out, as far as places that stand still get no more than all.
+fn raised(mut shares: Vec<f32>) -> Vec<f32> {
+    let power = shares.iter().map(|s| s * s).sum::<f32>() / shares.len().max(1) as f32;
+    let raise = (1.0 / power.max(1e-3)).sqrt().min(RAISE);
+    shares.iter_mut().for_each(|s| *s = (*s * raise).min(1.0));
+    shares
 }
 
 /// Which places of a grid of so many columns look otherwise than before, with their neighbours: noise alone does not count.
 fn moved(now: &[u8], before: &[u8], columns: usize) -> Vec<bool> {
-    let changes: Vec<u32> = now.iter().zip(before).map(|(a, b)| u32::from(a.abs_diff(*b))).collect();
-    let rows = changes.len() / columns.max(1);
+    around(&changes(now, before), columns).iter().map(|(sum, count)| *sum >= PLACE * count).collect()
+}
+
+fn changes(now: &[u8], before: &[u8]) -> Vec<u32> {
+    now.iter().zip(before).map(|(a, b)| u32::from(a.abs_diff(*b))).collect()
+}
+
+/// The sum over every place of a grid and its neighbours, and how many there are.
+fn around(values: &[u32], columns: usize) -> Vec<(u32, u32)> {
+    let rows = values.len() / columns.max(1);
     let at = |i: usize| {
         let (x, y) = (i % columns, i / columns);
         let (mut sum, mut count) = (0, 0);
         for v in y.saturating_sub(1)..(y + 2).min(rows) {
             for u in x.saturating_sub(1)..(x + 2).min(columns) {
-                sum += changes[v * columns + u];
+                sum += values[v * columns + u];
                 count += 1;
             }
         }
-        sum >= PLACE * count
+        (sum, count)
     };
-    (0..changes.len()).map(at).collect()
+    (0..values.len()).map(at).collect()
 }
 
 /// Mean difference of two lists of grey levels.

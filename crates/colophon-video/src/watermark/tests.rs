@@ -114,6 +114,31 @@ fn what_stands_still_keeps_its_change_while_the_rest_of_the_scene_moves() {
 }
 
 #[test]
+fn what_moves_is_marked_more_weakly_than_what_stands_still() {
+    let mut m = marker();
+    let edge = SIZE.0 / 2;
+    // The right half moves on from picture to picture, by less than makes a cut.
+    let scene = |n: usize| -> Vec<u8> {
+        let (still, moving) = (frame(0, 0), frame(2 * n, 0));
+        let side = |i: usize| if i % SIZE.0 < edge { still[i] } else { 64 + moving[i] / 4 };
+        (0..SIZE.0 * SIZE.1).map(side).collect()
+    };
+    let mut power = |n: usize| -> (f64, f64) {
+        let luma = scene(n);
+        let out = marked(&mut m, luma.clone(), n as f64 / 30.0);
+        let sum = |from: usize, to: usize| {
+            let columns = |i: &usize| (from..to).contains(&(i % SIZE.0));
+            (0..luma.len()).filter(columns).map(|i| (f64::from(out[i]) - f64::from(luma[i])).powi(2)).sum()
+        };
+        (sum(0, edge - 16), sum(edge + 16, SIZE.0))
+    };
+    let first = power(0);
+    let last = (1..10).map(&mut power).last().unwrap();
+    assert_eq!(first.0, last.0);
+    assert!(last.1 < 0.75 * first.1, "{first:?} {last:?}");
+}
+
+#[test]
 fn a_clip_made_half_as_large_is_read_where_its_mark_must_lie() {
     let (w, h) = (2 * SIZE.0, 2 * SIZE.1);
     let mut m = FrameMarker::new(w, h, PAYLOAD, &key(), &MarkerOptions::default()).unwrap();
