@@ -85,6 +85,30 @@ def wrong_keys(args, folder):
     return total
 
 
+def alike(args, clips):
+    """Sizes against plain transcodes of the same streams, by clip: the harness leaves all but the first pictures and the sound out."""
+    encoder = json.load(open(os.path.join(args.harness, "adapters", "colophon.json")))["encoder"]
+    sizes = {}
+    for c in clips:
+        ratio, kinds = c["quality"]["size_ratio"], c["info"]["kinds"]
+        if ratio is not None and kinds["video"] + kinds["subtitle"] > 1:
+            source = os.path.join(args.clips, c["clip"])
+            made = []
+            for which in (["-map", "0:v:0", "-map", "0:a?", *encoder, "-c:a", "copy"], ["-map", "0", "-c", "copy", "-c:v:0", encoder[1], *encoder[2:]]):
+                target = os.path.join(args.work, "plain" + os.path.splitext(source)[1])
+                subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", "-noautorotate", "-i", source, "-fps_mode", "passthrough", *which, target],
+                               check=True)
+                made.append(os.path.getsize(target))
+            ratio *= made[0] / made[1]
+        sizes[c["clip"]] = ratio
+    return sizes
+
+
+def mean(values):
+    there = [v for v in values if v is not None]
+    return sum(there) / len(there) if there else None
+
+
 def verdict(value, must, aim, less=False):
     met = (lambda limit: value <= limit) if less else (lambda limit: value >= limit)
     if value is None:
@@ -96,6 +120,7 @@ def verdict(value, must, aim, less=False):
 
 def render(args, res, other, keys):
     s, clips = res["summary"], [c for c in res["clips"] if "quality" in c]
+    sizes = alike(args, clips)
     rates = {name: [c["attacks"][name]["ok"] for c in clips if "ok" in c["attacks"].get(name, {})] for name in s["rates"]}
     rows = []
     for figure, attacks, must, aim in ROWS:
@@ -115,7 +140,7 @@ def render(args, res, other, keys):
     rows.append((order, f"false positives and wrong payloads, {s['fp_trials']} attacked unmarked clips, {keys['trials']} wrong keys | {finds + wrong} | 0 | 0 | {word}"))
     for figure, value, must, aim, less, unit in [
         ("mark alone, PSNR of brightness, mean", s["psnr_y_mark_only"], 42, 44, False, "{:.1f} dB"),
-        ("file size against a plain transcode at the same setting", s["size_ratio"], 1.10, 1.05, True, "{:.3f}"),
+        ("file size against a plain transcode of the same streams at the same setting", mean(sizes.values()), 1.10, 1.05, True, "{:.3f}"),
         ("`watermark embed`, processor time against a plain transcode", s["mark_cpu_ratio"], 1.25, 1.10, True, "{:.2f}"),
         ("`watermark detect`, processor time against decoding", s["detect_cpu_over_decode"], 2, 1, True, "{:.2f}"),
     ]:
@@ -136,7 +161,8 @@ def render(args, res, other, keys):
              "| figure | measured | must | aim | |", "|---|---|---|---|---|"]
     lines += [f"| {text} |" for _, text in sorted(rows, key=lambda r: r[0])]
     vmaf = "" if s.get("vmaf_marked") is not None else "VMAF was not measured: the ffmpeg at hand is built without it. "
-    lines += ["", f"{vmaf}Plain transcode: the same source by the same encoder (libx264 veryfast CRF 20), sound copied. The clips are",
+    lines += ["", f"{vmaf}Plain transcode: the same source by the same encoder (libx264 veryfast CRF 20), sound copied. Of `d04_nasa` the harness's own",
+              f"transcode leaves four streams out; compared with that the mean size is {s['size_ratio']:.3f}. The clips are",
               "short: starting ffmpeg and ffprobe up to seven times is part of every figure of `watermark embed`, once of `watermark detect`.", "",
               "## By attack, worst first", "", "| attack | clips | exact | by channel |", "|---|---|---|---|"]
     for name, r in sorted(s["rates"].items(), key=lambda item: item[1]["exact"]):
@@ -147,7 +173,7 @@ def render(args, res, other, keys):
         hits = [a["ok"] for a in c["attacks"].values() if "ok" in a]
         q = c["quality"]
         lines.append(f"| {c['clip']} | {sum(hits)} of {len(hits)} | {q['marked'][0]:.1f} ({q['plain'][0]:.1f}) dB | {c['mark']['cpu_ratio']:.2f} | "
-                     f"{q['size_ratio']:.3f} | {', '.join(s['preserve_fail'][c['clip']]) or 'nothing'} | "
+                     f"{sizes[c['clip']]:.3f} | {', '.join(s['preserve_fail'][c['clip']]) or 'nothing'} | "
                      f"{'every frame' if c.get('label', {}).get('ok') else 'not on every frame'} |")
     lines += ["", "## What is kept", "", "Clips made from the first one; marked, then compared with their source, then attacked.", "",
               "| clip | not kept | exact after |", "|---|---|---|"]
