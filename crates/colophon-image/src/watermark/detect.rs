@@ -5,7 +5,7 @@ use super::embed::{MIN_SIDE, period};
 use super::evidence::THRESHOLD;
 use super::moving::MIN_MOVING_SIDE;
 use super::pixels::Pixels;
-use super::plane::{CHROMA, LUMA, Plane, reduce};
+use super::plane::{CHROMA, LUMA, Plane, reduce, reduce_colours};
 use super::registered::Registered;
 use super::schedule::Schedule;
 use super::search::{Candidate, Matrix, Search, Templates};
@@ -179,7 +179,13 @@ impl Reader {
         let Some((width, height)) = working_size(layout.width, layout.height) else {
             return unjudged(NotChecked::Elongated);
         };
-        let luma = reduce(pixels, width, height, LUMA, 128.0);
+        // Of a larger picture a pass over all samples costs more than a channel nobody may ask for.
+        let (luma, chroma) = if layout.channels == 3 && !options.lattice_only && height < layout.height {
+            let [luma, chroma] = reduce_colours(pixels, width, height, [LUMA, CHROMA]);
+            (luma, Some(chroma))
+        } else {
+            (reduce(pixels, width, height, LUMA, 128.0), None)
+        };
         let mut result = Detection::NOTHING;
         let soft =
             if options.lattice_only { None } else { Some(self.registered.soft(&luma, &self.schedule)) };
@@ -201,7 +207,9 @@ impl Reader {
                     }
                 }
                 if !result.found && options.effort != Effort::Least {
-                    let chroma = (layout.colours() == 3).then(|| reduce(pixels, width, height, CHROMA, 0.0));
+                    let chroma = chroma.or_else(|| {
+                        (layout.colours() == 3).then(|| reduce(pixels, width, height, CHROMA, 0.0))
+                    });
                     if let Ok(mut reading) = reading.with_chroma(chroma.as_ref()) {
                         let _ = reading.run(options.effort, &mut result);
                     }
