@@ -251,7 +251,9 @@ fn statistics(pixels: &Pixels<'_>, cell: usize) -> Statistics {
         let rows = cell.min(layout.height - y * cell);
         let scaled = |sums: &mut [f32], columns: usize| {
             let scale = 1.0 / (rows * columns) as f32;
-            sums.iter_mut().for_each(|sum| *sum *= scale);
+            for sum in sums {
+                *sum *= scale;
+            }
         };
         for row in [m_row, t_row] {
             let (whole, last) = row.split_at_mut(w - 1);

@@ -285,7 +285,9 @@ impl FrameMarker {
 fn raised(mut shares: Vec<f32>) -> Vec<f32> {
     let power = shares.iter().map(|s| s * s).sum::<f32>() / shares.len().max(1) as f32;
     let raise = (1.0 / power.max(1e-3)).sqrt().min(RAISE);
-    shares.iter_mut().for_each(|s| *s = (*s * raise).min(1.0));
+    for s in &mut shares {
+        *s = (*s * raise).min(1.0);
+    }
     shares
 }
 
