@@ -4,7 +4,7 @@
 //! The green lists are PyTorch permutations drawn on a CPU. The same settings on a GPU give other lists.
 
 use crate::error::{Error, Result};
-use crate::prf::mersenne::{Draws, Places, torch_permutation};
+use crate::prf::mersenne::{Draws, torch_permutation};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -274,7 +274,8 @@ pub(crate) struct GreenLists {
     /// Keys of the lists, the oldest first.
     order: VecDeque<(u64, u32, u32)>,
     bytes: usize,
-    places: Places,
+    /// Memory for the draws of a list.
+    targets: Vec<u32>,
 }
 
 /// Whether a list holds a token.
@@ -329,9 +330,8 @@ impl GreenLists {
             list = self.lists.remove(&oldest).unwrap_or_default();
             self.bytes = self.bytes.saturating_sub(8 * list.len());
         }
-        list.clear();
         list.resize(words, 0);
-        scheme.draws.chosen(seed, &mut self.places, &mut list);
+        scheme.draws.chosen(seed, &mut self.targets, &mut list);
         list
     }
 }

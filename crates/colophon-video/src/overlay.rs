@@ -22,7 +22,7 @@ impl Times {
     /// For so many seconds from the start and so many up to the end (0 for none) of a clip that runs for `whole` seconds, its
     /// pictures for `pictures`, as far as that is known. Where the two would meet, the label stays.
     pub(crate) fn of(opening_s: f64, closing_s: f64, whole: Option<f64>, pictures: Option<f64>) -> Self {
-        let whole = whole.unwrap_or(f64::INFINITY);
+        let whole = whole.or(pictures).unwrap_or(f64::INFINITY);
         let span = |start_s: f64, duration_s: f64| Span { start_s, duration_s };
         match pictures.filter(|_| closing_s > 0.0) {
             Some(end) if opening_s + closing_s >= end => {
@@ -153,14 +153,18 @@ mod tests {
     #[test]
     fn gb45438_5_4_the_closing_label_ends_with_the_pictures_and_never_shortens_the_one_at_the_start() {
         let of = |opening, closing, pictures| {
-            let times = Times::of(opening, closing, Some(10.5), pictures);
-            times.spans().map(|s| (s.start_s, s.duration_s)).collect::<Vec<_>>()
+            Times::of(opening, closing, Some(10.5), pictures)
+                .spans()
+                .map(|s| (s.start_s, s.duration_s))
+                .collect::<Vec<_>>()
         };
         assert_eq!(of(2.5, 0.0, Some(10.0)), [(0.0, 2.5)]);
         assert_eq!(of(2.5, 2.0, Some(10.0)), [(0.0, 2.5), (8.0, 2.0)]);
         assert_eq!(of(2.5, 8.0, Some(10.0)), [(0.0, 10.0)]);
         assert_eq!(of(f64::INFINITY, 0.0, Some(10.0)), [(0.0, 10.5)]);
         assert_eq!(of(f64::INFINITY, 2.0, Some(10.0)), [(0.0, 10.5)]);
+        // A container that does not say how long it runs runs as long as its pictures.
+        assert_eq!(Times::of(f64::INFINITY, 0.0, None, Some(10.0)).opening.duration_s, 10.0);
     }
 
     fn overlay() -> Overlay {

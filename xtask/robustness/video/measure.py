@@ -86,12 +86,14 @@ def wrong_keys(args, folder):
 
 
 def alike(args, clips):
-    """Sizes against plain transcodes of the same streams, by clip: the harness leaves all but the first pictures and the sound out."""
+    """Sizes against plain transcodes of the same streams, by clip, and how many streams the harness left out of its own: all but
+    the first pictures and the sound."""
     encoder = json.load(open(os.path.join(args.harness, "adapters", "colophon.json")))["encoder"]
-    sizes = {}
+    sizes, left = {}, {}
     for c in clips:
         ratio, kinds = c["quality"]["size_ratio"], c["info"]["kinds"]
         if ratio is not None and kinds["video"] + kinds["subtitle"] > 1:
+            left[c["clip"]] = kinds["video"] + kinds["subtitle"] - 1
             source = os.path.join(args.clips, c["clip"])
             made = []
             for which in (["-map", "0:v:0", "-map", "0:a?", *encoder, "-c:a", "copy"], ["-map", "0", "-c", "copy", "-c:v:0", encoder[1], *encoder[2:]]):
@@ -101,7 +103,7 @@ def alike(args, clips):
                 made.append(os.path.getsize(target))
             ratio *= made[0] / made[1]
         sizes[c["clip"]] = ratio
-    return sizes
+    return sizes, left
 
 
 def mean(values):
@@ -120,7 +122,7 @@ def verdict(value, must, aim, less=False):
 
 def render(args, res, other, keys):
     s, clips = res["summary"], [c for c in res["clips"] if "quality" in c]
-    sizes = alike(args, clips)
+    sizes, left = alike(args, clips)
     rates = {name: [c["attacks"][name]["ok"] for c in clips if "ok" in c["attacks"].get(name, {})] for name in s["rates"]}
     rows = []
     for figure, attacks, must, aim in ROWS:
@@ -161,9 +163,9 @@ def render(args, res, other, keys):
              "| figure | measured | must | aim | |", "|---|---|---|---|---|"]
     lines += [f"| {text} |" for _, text in sorted(rows, key=lambda r: r[0])]
     vmaf = "" if s.get("vmaf_marked") is not None else "VMAF was not measured: the ffmpeg at hand is built without it. "
-    lines += ["", f"{vmaf}Plain transcode: the same source by the same encoder (libx264 veryfast CRF 20), sound copied. Of `d04_nasa` the harness's own",
-              f"transcode leaves four streams out; compared with that the mean size is {s['size_ratio']:.3f}. The clips are",
-              "short: starting ffmpeg and ffprobe up to seven times is part of every figure of `watermark embed`, once of `watermark detect`.", "",
+    lines += ["", f"{vmaf}Plain transcode: the same source by the same encoder (libx264 veryfast CRF 20), sound copied.",
+              *[f"Of `{clip}` the harness's own leaves {n} streams out; compared with that the mean size is {s['size_ratio']:.3f}." for clip, n in left.items()],
+              "The clips are short: starting ffmpeg and ffprobe six times is part of every figure of `watermark embed`, once of `watermark detect`.", "",
               "## By attack, worst first", "", "| attack | clips | exact | by channel |", "|---|---|---|---|"]
     for name, r in sorted(s["rates"].items(), key=lambda item: item[1]["exact"]):
         channels = ", ".join(f"{k} {100 * v:.0f} %" for k, v in r["by_channel"].items())

@@ -8,7 +8,7 @@ use colophon_container::png::{Id, SIGNATURE};
 pub(super) struct Only<'a> {
     id: Id,
     /// Where the chunks go.
-    pub(super) out: &'a mut dyn Write,
+    out: &'a mut dyn Write,
     at: At,
 }
 

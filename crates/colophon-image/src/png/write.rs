@@ -1,5 +1,6 @@
 //! A changed picture back into the file it came from.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -27,10 +28,9 @@ pub(super) fn write(
     out: &mut dyn Write,
 ) -> Result<()> {
     let indexed = if palette { Indexed::of(raster) } else { None };
-    let (color, depth) = match (&indexed, &raster.samples) {
-        (Some(_), _) => (::png::ColorType::Indexed, ::png::BitDepth::Eight),
-        (None, Samples::U8(_)) => (color_type(raster.color), ::png::BitDepth::Eight),
-        (None, Samples::U16(_)) => (color_type(raster.color), ::png::BitDepth::Sixteen),
+    let (color, depth) = match &indexed {
+        Some(_) => (::png::ColorType::Indexed, ::png::BitDepth::Eight),
+        None => form(raster),
     };
     let header = Header {
         width: raster.width,
@@ -53,17 +53,17 @@ pub(super) fn write(
                 if std::mem::replace(&mut pixels_written, true) {
                     continue;
                 }
-                let mut pixels = Only::new(*b"IDAT", out);
-                match &indexed {
+                let bytes = match &indexed {
                     Some(indexed) => {
-                        pixels.out.write_all(&png::encode(*b"PLTE", &indexed.colors)?)?;
+                        out.write_all(&png::encode(*b"PLTE", &indexed.colors)?)?;
                         if !indexed.alpha.is_empty() {
-                            pixels.out.write_all(&png::encode(*b"tRNS", &indexed.alpha)?)?;
+                            out.write_all(&png::encode(*b"tRNS", &indexed.alpha)?)?;
                         }
-                        encode(raster, color, depth, &indexed.indices, &mut pixels)?;
+                        Cow::Borrowed(indexed.indices.as_slice())
                     }
-                    None => encode_samples(raster, &mut pixels)?,
-                }
+                    None => samples(raster),
+                };
+                encode(raster, (color, depth), &bytes, &mut Only::new(*b"IDAT", out))?;
             }
             _ => {
                 if let Some(bytes) = carried(source, file, chunk, header, limits)? {
@@ -81,27 +81,30 @@ pub(super) fn write(
 /// Encoder errors.
 pub(super) fn coded(raster: &Raster) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    encode_samples(raster, &mut out)?;
+    encode(raster, form(raster), &samples(raster), &mut out)?;
     Ok(out)
 }
 
-fn color_type(color: Color) -> ::png::ColorType {
-    match color {
+/// Colour type and depth of the picture without a palette.
+fn form(raster: &Raster) -> (::png::ColorType, ::png::BitDepth) {
+    let color = match raster.color {
         Color::Grey => ::png::ColorType::Grayscale,
         Color::GreyAlpha => ::png::ColorType::GrayscaleAlpha,
         Color::Rgb => ::png::ColorType::Rgb,
         Color::Rgba | Color::Cmyk => ::png::ColorType::Rgba,
-    }
+    };
+    let depth = match raster.samples {
+        Samples::U8(_) => ::png::BitDepth::Eight,
+        Samples::U16(_) => ::png::BitDepth::Sixteen,
+    };
+    (color, depth)
 }
 
-fn encode_samples(raster: &Raster, out: &mut dyn Write) -> Result<()> {
-    let color = color_type(raster.color);
+/// The samples in the order of the file: the high byte first.
+fn samples(raster: &Raster) -> Cow<'_, [u8]> {
     match &raster.samples {
-        Samples::U8(s) => encode(raster, color, ::png::BitDepth::Eight, s, out),
-        Samples::U16(s) => {
-            let bytes: Vec<u8> = s.iter().flat_map(|v| v.to_be_bytes()).collect();
-            encode(raster, color, ::png::BitDepth::Sixteen, &bytes, out)
-        }
+        Samples::U8(s) => Cow::Borrowed(s),
+        Samples::U16(s) => s.iter().flat_map(|v| v.to_be_bytes()).collect(),
     }
 }
 
@@ -175,8 +178,7 @@ enum Effort {
 
 fn encode(
     raster: &Raster,
-    color: ::png::ColorType,
-    depth: ::png::BitDepth,
+    (color, depth): (::png::ColorType, ::png::BitDepth),
     bytes: &[u8],
     out: &mut dyn Write,
 ) -> Result<()> {

@@ -91,23 +91,15 @@ impl Pattern {
     }
 
     /// What to add to a picture that looks like `luma` (grey, of the pattern's size; another size gives the change for
-    /// nothing), in steps of `1 / unit` grey levels of 255.
-    pub fn change(
-        &self,
-        luma: &Pixels<'_>,
-        strength: Strength,
-        unit: f32,
-        motion: Option<Motion<'_>>,
-    ) -> Change {
+    /// nothing), in steps of `1 / unit` grey levels of 255, less where it moves.
+    pub fn change(&self, luma: &Pixels<'_>, strength: Strength, unit: f32, motion: Motion<'_>) -> Change {
         let layout = luma.layout();
         if (layout.width, layout.height) != (self.width, self.height) {
             return Change { samples: vec![0; self.width * self.height], psnr_db: f64::INFINITY };
         }
         let mut mask = Mask::measure(luma, self.tile.width as f64 / 128.0, SLOPE);
         let gain = gain(&mask, strength, lack(self.width, self.height));
-        if let Some(motion) = motion {
-            mask.lower(|x, y| motion.at(x, y));
-        }
+        mask.lower(|x, y| motion.at(x, y));
         let mut samples = vec![0i16; self.width * self.height];
         let (mut between, mut row, mut step) = (Vec::new(), vec![0f32; self.width], None);
         let period = self.tile.width;

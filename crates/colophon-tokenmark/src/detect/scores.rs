@@ -100,7 +100,7 @@ impl Prepared {
                             s.context_hash(context_of(position)).wrapping_add(u64::from(token_of(position)))
                         };
                         let sums: Vec<u64> = positions.iter().map(sum).collect();
-                        weigh_each(&weights, &s.bits_of_each(&sums), out);
+                        weigh(&weights, &s.bits_of_each(&sums), out);
                     }
                 }
             }
@@ -146,8 +146,11 @@ fn synthid_null(scheme: &SynthId) -> (Null, Vec<u16>) {
             _ => (Null::Tabulated(Arc::new(Tabulated::from_coins(&weights, span))), Vec::new()),
         };
     };
+    let states: Vec<u64> = states.collect();
+    let mut sums = vec![0.0; states.len()];
+    weigh(&weights, &states, &mut sums);
     // at most 10 * 63 * 64 = 40,320
-    let sums: Vec<u16> = states.map(|bits| weigh(&weights, bits) as u16).collect();
+    let sums: Vec<u16> = sums.into_iter().map(|sum| sum as u16).collect();
     let mut counts: HashMap<u16, u32> = HashMap::new();
     for &sum in &sums {
         *counts.entry(sum).or_default() += 1;
@@ -166,12 +169,8 @@ fn greatest_divisor(a: u32, b: u32) -> u32 {
     if a == 0 { b } else { greatest_divisor(b % a, a) }
 }
 
-fn weigh(weights: &[u32], bits: u64) -> u32 {
-    weights.iter().enumerate().map(|(layer, &weight)| (bits >> layer & 1) as u32 * weight).sum()
-}
-
-/// [`weigh`] of many words: layer by layer, which vectors do for several words at once.
-fn weigh_each(weights: &[u32], words: &[u64], out: &mut [f64]) {
+/// The weights of the bits that are set, summed up for every word: layer by layer, which vectors do for several words at once.
+fn weigh(weights: &[u32], words: &[u64], out: &mut [f64]) {
     vectorized(
         #[inline(always)]
         || {

@@ -163,9 +163,8 @@ impl Draws {
     /// looked at from the last one on: what stands at place `i` when its turn comes is **spared** if no later draw points
     /// at the same place and that place is spared in its turn, or has none. An entry is spared where it stands at first if no
     /// draw ever points there. All that is one bit per place, "spared and not pointed at so far", which stays in the nearest
-    /// cache and is, in the end, the list of what was not drawn.
-    pub(crate) fn chosen(self, seed: u64, places: &mut Places, list: &mut [u64]) {
-        let Places { targets } = places;
+    /// cache and is, in the end, the list of what was not drawn. `targets` is kept from call to call for its memory only.
+    pub(crate) fn chosen(self, seed: u64, targets: &mut Vec<u32>, list: &mut [u64]) {
         targets.clear();
         self.runs(seed, |first, offsets| {
             targets.extend((first..).zip(offsets).map(|(i, offset)| i + offset));
@@ -219,13 +218,6 @@ impl Draws {
         });
         taken
     }
-}
-
-/// What [`Draws::chosen`] keeps from call to call.
-#[derive(Default)]
-pub(crate) struct Places {
-    /// Where each draw points.
-    targets: Vec<u32>,
 }
 
 /// The bit of a place, which is cleared.
@@ -338,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_set_of_chosen_entries_is_that_of_the_permutation() {
-        let mut places = Places::default();
+        let mut targets = Vec::new();
         for (len, count) in
             [(2, 1), (7, 3), (64, 63), (65, 64), (100, 25), (129, 128), (700, 690), (5000, 1250)]
         {
@@ -348,7 +340,7 @@ mod tests {
                     want[entry as usize / 64] |= 1 << (entry % 64);
                 }
                 let mut list = vec![0; want.len()];
-                Draws::new(len, count).chosen(seed, &mut places, &mut list);
+                Draws::new(len, count).chosen(seed, &mut targets, &mut list);
                 assert_eq!(list, want, "{len} {count} {seed}");
             }
         }

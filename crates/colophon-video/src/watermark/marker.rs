@@ -239,7 +239,7 @@ impl FrameMarker {
         let Ok(pixels) = Pixels::packed8(&self.scratch, width, height, 1) else { return };
         let shares = raised(shares);
         let motion = Motion { shares: &shares, columns, pitch: WATCH };
-        let made = self.pattern.change(&pixels, self.strength, f32::from(unit), Some(motion)).samples;
+        let made = self.pattern.change(&pixels, self.strength, f32::from(unit), motion).samples;
         if cut || made.len() != self.change.len() {
             self.change = made;
         } else {
