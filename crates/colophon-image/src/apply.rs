@@ -1,8 +1,6 @@
 //! Labels and watermarks written into a decoded picture.
 
-use colophon_core::{
-    Error, ErrorKind, LabelAt, LabelForm, LabelSpec, Placed, Result, SignalOp, WatermarkRecord, WatermarkSpec,
-};
+use colophon_core::{Error, ErrorKind, LabelSpec, Placed, Result, SignalOp, WatermarkRecord, WatermarkSpec};
 use colophon_label::visible::Drawn;
 use colophon_signal::key::MarkKey;
 
@@ -11,7 +9,7 @@ use crate::label;
 use crate::raster::Raster;
 use crate::watermark::{self, EmbedOptions, SCHEME, Strength};
 
-/// Applies every operation in order to the picture as shown.
+/// Applies every operation to the picture as shown, labels before watermarks.
 ///
 /// # Errors
 /// As [`Painter::apply`].
@@ -34,18 +32,19 @@ impl<'a> Painter<'a> {
         Self { id, ops, drawn: Vec::new() }
     }
 
-    /// Applies every operation in order to a picture as shown.
+    /// Applies every operation to a picture as shown, labels before watermarks.
     ///
     /// # Errors
     /// `Unsupported` for operations that pictures do not have, and for pictures that cannot carry the mark; `Key` for a bad
     /// secret; `Usage` for an unknown strength; `Policy` for a label that cannot meet its rule.
     pub(crate) fn apply(&mut self, raster: &mut Raster) -> Result<Vec<Placed>> {
         let mut placed: Vec<(usize, Placed)> = Vec::new();
-        // A strip changes the size of the picture, by which a watermark is laid out: strips come first.
-        let grows = |op: &SignalOp| matches!(op, SignalOp::Label(LabelSpec { form: LabelForm::Visible(v), .. }) if v.at == LabelAt::Below);
+        // A label changes the whole frame, to which a layer of the watermark is tied, and a strip its size: labels come first,
+        // and the mark runs through them as well.
+        let labels = |op: &SignalOp| matches!(op, SignalOp::Label(_));
         let ops = self.ops.iter().enumerate();
         let order: Vec<_> =
-            ops.clone().filter(|(_, op)| grows(op)).chain(ops.filter(|(_, op)| !grows(op))).collect();
+            ops.clone().filter(|(_, op)| labels(op)).chain(ops.filter(|(_, op)| !labels(op))).collect();
         for (at, op) in order {
             let done = match op {
                 SignalOp::Label(spec) => self.draw(at, raster, spec)?,
@@ -107,4 +106,34 @@ pub(crate) fn key(secret: Option<&[u8]>) -> Result<MarkKey> {
 
 pub(crate) fn key_name(public: bool) -> &'static str {
     if public { "public" } else { "private" }
+}
+
+#[cfg(test)]
+mod tests {
+    use colophon_core::{LabelForm, VisibleSpec};
+
+    use super::*;
+    use crate::raster::{Color, Samples};
+    use crate::watermark::{DetectOptions, Layer, Reader};
+
+    #[test]
+    fn the_layer_tied_to_the_whole_frame_holds_in_a_labelled_picture() {
+        let (width, height) = (640_u32, 480_u32);
+        let wave = |i: u32| {
+            let (x, y) = ((i % width) as f32 / 40.0, (i / width) as f32 / 25.0);
+            [(x + y).sin(), (2.0 * x - y).cos(), (y * x / 3.0).sin()].map(|v| (128.0 + 90.0 * v) as u8)
+        };
+        let samples = Samples::U8((0..width * height).flat_map(wave).collect());
+        let mut raster = Raster { width, height, color: Color::Rgb, samples };
+        let payload = 0x0123_4567_89ab_cdef;
+        let mark = WatermarkSpec { payload, key: None, strength: String::new() };
+        let form = LabelForm::Visible(VisibleSpec { min_height: 0.05, ..VisibleSpec::default() });
+        let label = LabelSpec { text: "AI生成".to_owned(), form };
+        let placed = apply("png", &mut raster, &[SignalOp::Watermark(mark), SignalOp::Label(label)]).unwrap();
+        assert!(matches!(placed[..], [Placed::Watermark(_), Placed::Label(_)]), "{placed:?}");
+        let reader = Reader::new(&MarkKey::public());
+        let read =
+            raster.with_pixels("png", |pixels| reader.detect(pixels, &DetectOptions::default())).unwrap();
+        assert_eq!((read.payload, read.layer), (Some(payload), Some(Layer::Registered)));
+    }
 }

@@ -124,19 +124,19 @@ impl ConvCode {
         let mut next = vec![0f32; states];
         let mut decisions = vec![0u8; steps * states];
         let mut branch = vec![0f32; 1 << rate];
-        let mut runs = Runs(Vec::with_capacity(branch.len()));
+        let mut metrics = Metrics::new(rate, states / 2);
         for turn in 0..2 {
             for (step, symbols) in soft.chunks_exact(rate).enumerate() {
                 branch_metrics(symbols, &mut branch);
-                runs.fill(&self.outputs, &branch);
+                metrics.fill(&self.outputs, &branch);
                 let row = &mut decisions[step * states..][..states];
                 vectorised(
                     #[inline(always)]
                     || {
                         if turn == 1 {
-                            record(&self.outputs, &runs, &now, row);
+                            record(&metrics.all, &now, row);
                         }
-                        advance(&self.outputs, &runs, &now, &mut next);
+                        advance(&metrics.all, &now, &mut next);
                     },
                 );
                 std::mem::swap(&mut now, &mut next);
@@ -166,7 +166,8 @@ fn trace_back(metrics: &[f32], decisions: &[u8], steps: usize, ends: usize) -> V
         let mut bits = vec![0u8; steps];
         for (bit, row) in bits.iter_mut().zip(decisions.chunks_exact(states)).rev() {
             *bit = (state & 1) as u8;
-            state = state >> 1 | if row[state] != 0 { states >> 1 } else { 0 };
+            let half = states >> 1;
+            state = state >> 1 | if row[(state & 1) * half + (state >> 1)] != 0 { half } else { 0 };
         }
         if words.iter().all(|w| w.bits != bits) {
             words.push(Decoded { bits, closed: state == end as usize, metric: metrics[end as usize] });
@@ -191,60 +192,65 @@ fn branch_metrics(symbols: &[f32], branch: &mut [f32]) {
     }
 }
 
-/// Butterflies taken together. The code is linear, so output word `LANES * i + k` is word `LANES * i` xor word `k`.
+/// Butterflies whose metrics are laid out together. The code is linear, so output word `LANES * i + k` is word `LANES * i`
+/// xor word `k`.
 const LANES: usize = 16;
 
-/// Branch metrics laid out so that a whole run of butterflies finds its own side by side: row `w` holds the metrics of
-/// `w ^ outputs[k]` for every `k` of a run.
-struct Runs(Vec<[f32; LANES]>);
+/// The metrics of every butterfly of a step, in their order: loops over them run side by side with those over the states.
+struct Metrics {
+    /// Row `w` holds the metrics of `w ^ outputs[k]` for every `k` of a run.
+    runs: Vec<[f32; LANES]>,
+    all: Vec<f32>,
+}
 
-impl Runs {
+impl Metrics {
+    fn new(rate: usize, butterflies: usize) -> Self {
+        Self { runs: vec![[0.0; LANES]; 1 << rate], all: vec![0.0; butterflies] }
+    }
+
     fn fill(&mut self, outputs: &[u8], branch: &[f32]) {
         let low: [u8; LANES] = std::array::from_fn(|k| outputs.get(k).copied().unwrap_or(0));
-        self.0.clear();
-        self.0.extend((0..branch.len()).map(|w| low.map(|l| branch[w ^ usize::from(l)])));
+        for (w, run) in self.runs.iter_mut().enumerate() {
+            for (metric, l) in run.iter_mut().zip(low) {
+                *metric = branch[w ^ usize::from(l)];
+            }
+        }
+        let (whole, rest) = self.all.as_chunks_mut();
+        for (metrics, &word) in whole.iter_mut().zip(outputs.iter().step_by(LANES)) {
+            *metrics = self.runs[usize::from(word)];
+        }
+        // Only a code of fewer butterflies has a rest, and it is all of them.
+        rest.iter_mut().zip(&self.runs[usize::from(outputs[0])]).for_each(|(metric, &m)| *metric = m);
     }
 }
 
 /// One step. States `j` and `j + half` lead to `2 j` and `2 j + 1`; as every generator taps both ends, the four branches
 /// of that butterfly carry one output word and its complement.
 #[inline(always)]
-fn butterfly(g: f32, a: f32, b: f32, pair: &mut [f32; 2]) {
-    pair[0] = (a + g).max(b - g);
-    pair[1] = (a - g).max(b + g);
-}
-
-/// Notes 1 where the upper predecessor of a butterfly wins.
-#[inline(always)]
-fn winners(g: f32, a: f32, b: f32, won: &mut [u8; 2]) {
-    won[0] = u8::from(b - g > a + g);
-    won[1] = u8::from(b + g > a - g);
-}
-
-#[inline(always)]
-fn advance(outputs: &[u8], runs: &Runs, now: &[f32], next: &mut [f32]) {
+fn advance(metrics: &[f32], now: &[f32], next: &mut [f32]) {
     let (low, high) = now.split_at(now.len() / 2);
-    let (next, _) = next.as_chunks_mut::<2>();
-    let blocks = low.chunks(LANES).zip(high.chunks(LANES)).zip(next.chunks_mut(LANES));
-    for (((a, b), pairs), &word) in blocks.zip(outputs.iter().step_by(LANES)) {
-        let metrics = &runs.0[usize::from(word)];
-        for (((&a, &b), pair), &g) in a.iter().zip(b).zip(pairs).zip(metrics) {
-            butterfly(g, a, b, pair);
-        }
+    for (((&a, &b), &g), next) in low.iter().zip(high).zip(metrics).zip(next.as_chunks_mut::<2>().0) {
+        *next = [larger(a + g, b - g), larger(a - g, b + g)];
     }
 }
 
+/// The decisions of one step: 1 where the upper predecessor wins, of all states `2 j` and then of all states `2 j + 1`.
 #[inline(always)]
-fn record(outputs: &[u8], runs: &Runs, now: &[f32], won: &mut [u8]) {
+fn record(metrics: &[f32], now: &[f32], won: &mut [u8]) {
     let (low, high) = now.split_at(now.len() / 2);
-    let (won, _) = won.as_chunks_mut::<2>();
-    let blocks = low.chunks(LANES).zip(high.chunks(LANES)).zip(won.chunks_mut(LANES));
-    for (((a, b), won), &word) in blocks.zip(outputs.iter().step_by(LANES)) {
-        let metrics = &runs.0[usize::from(word)];
-        for (((&a, &b), won), &g) in a.iter().zip(b).zip(won).zip(metrics) {
-            winners(g, a, b, won);
-        }
+    let (even, odd) = won.split_at_mut(won.len() / 2);
+    for (((&a, &b), &g), won) in low.iter().zip(high).zip(metrics).zip(even) {
+        *won = u8::from(b - g > a + g);
     }
+    for (((&a, &b), &g), won) in low.iter().zip(high).zip(metrics).zip(odd) {
+        *won = u8::from(b + g > a - g);
+    }
+}
+
+/// Not `f32::max`, whose care for what is no number costs as much as the rest of a butterfly.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 #[cfg(test)]

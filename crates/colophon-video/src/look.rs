@@ -1,6 +1,8 @@
 //! Labels looked for in the pictures of a movie, and one file for all who look.
 
+use std::io::Read;
 use std::path::Path;
+use std::process::Command;
 
 use colophon_core::{
     Confidence, ErrorKind, LabelEvidence, LabelRecord, Observation, Query, RenderCx, Result, Source, State,
@@ -8,9 +10,12 @@ use colophon_core::{
 };
 use colophon_label::visible::{self, LabelCheck, Luma};
 
+use crate::child;
 use crate::local::Local;
+use crate::marks;
 use crate::mp4::Opened;
-use crate::{child, marks};
+
+mod pair;
 
 /// Pictures looked at in each second.
 const RATE: u32 = 4;
@@ -81,9 +86,17 @@ pub(crate) fn observe(
     }
     // The children want a file. One serves all questions.
     let mut file = None;
+    let mut glanced = match pair::of(clip, queries).filter(|_| cx.tools.ffmpeg.is_some()) {
+        Some(pair) => pair.glance(id, local(source, &mut file)?.path(), clip, cx)?,
+        None => None,
+    };
     queries
         .iter()
-        .map(|query| {
+        .enumerate()
+        .map(|(at, query)| {
+            if let Some(label) = glanced.as_mut().filter(|g| g.label.0 == at).and_then(|g| g.label.1.take()) {
+                return Ok(label);
+            }
             let answer = match query {
                 Query::Label(None) => {
                     let Some(reader) = &cx.tools.tesseract else {
@@ -98,9 +111,10 @@ pub(crate) fn observe(
                     .and_then(|file| label(id, file.path(), clip, record, cx)),
                 Query::Watermark(secret) | Query::OwnWatermark(secret) => {
                     let own = matches!(query, Query::OwnWatermark(_));
+                    let already = glanced.as_mut().filter(|g| g.mark.0 == at).and_then(|g| g.mark.1.take());
                     child::program(id, cx.tools.ffmpeg.as_deref(), "ffmpeg")
                         .and_then(|_| local(source, &mut file))
-                        .and_then(|file| marks::look(id, file.path(), clip, *secret, own, cx))
+                        .and_then(|file| marks::look(id, file.path(), clip, *secret, (own, already), cx))
                 }
                 _ => return Ok(Observation::Unsupported),
             };
@@ -132,6 +146,16 @@ fn unanswered(query: &Query<'_>, why: Why) -> Observation {
     }
 }
 
+/// When a recorded label begins, in seconds from the first picture.
+fn from(record: &LabelRecord) -> f64 {
+    record.span.map_or(0.0, |s| s.start_s)
+}
+
+/// How many seconds of pictures are looked at from there on.
+fn until(record: &LabelRecord) -> f64 {
+    record.span.map_or(UNKNOWN, |s| s.duration_s) + BEYOND
+}
+
 /// Looks at pictures until past the recorded end: from the first shown one, or from where the label begins later.
 fn label(
     id: &'static str,
@@ -140,18 +164,62 @@ fn label(
     record: &LabelRecord,
     cx: &RenderCx<'_>,
 ) -> Result<Observation> {
-    let from = record.span.map_or(0.0, |s| s.start_s);
-    let until = record.span.map_or(UNKNOWN, |s| s.duration_s) + BEYOND;
-    let mut checks: Vec<LabelCheck> = Vec::new();
-    pictures(id, path, clip, (SIDE, RATE), (from, until), cx, &mut |picture| {
-        // Where it was seen once it is looked for from then on: it does not move.
-        let before = checks.iter().find(|c| c.state.is_there()).and_then(|c| c.found);
-        checks.push(match before {
-            Some(place) => visible::check_at(record, picture, place),
-            None => visible::check(record, picture),
+    let mut label = Looking { record, checks: Vec::new() };
+    let time = (from(record), until(record));
+    pictures(id, path, clip, (SIDE, RATE), time, cx, &mut |picture| label.at(picture))?;
+    Ok(answer(record, &label.checks, clip.duration_s))
+}
+
+/// What was seen of a recorded label so far.
+struct Looking<'a> {
+    record: &'a LabelRecord,
+    checks: Vec<LabelCheck>,
+}
+
+impl Looking<'_> {
+    /// Looks at the next picture. Where the label was seen once it is looked for from then on: it does not move.
+    fn at(&mut self, picture: &Luma<'_>) {
+        let before = self.checks.iter().find(|c| c.state.is_there()).and_then(|c| c.found);
+        self.checks.push(match before {
+            Some(place) => visible::check_at(self.record, picture, place),
+            None => visible::check(self.record, picture),
         });
-    })?;
-    Ok(answer(record, &checks, clip.duration_s))
+    }
+}
+
+/// Small grey pictures of a clip as it is shown.
+#[derive(Clone, Copy)]
+struct Scene {
+    width: u32,
+    height: u32,
+}
+
+impl Scene {
+    /// No longer side above `longest`.
+    fn of(clip: &Clip, longest: u32) -> Self {
+        let (w, h) = clip.displayed;
+        let scale = (f64::from(longest) / f64::from(w.max(h))).min(1.0);
+        let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
+        Self { width: side(w), height: side(h) }
+    }
+
+    /// An output of the decoder: so many pictures a second, for so many seconds.
+    fn output(self, command: &mut Command, rate: u32, seconds: f64) {
+        let Self { width, height } = self;
+        command.args(["-map", "0:v:0", "-t", &format!("{seconds:.3}")]);
+        command.args(["-vf", &format!("fps={rate},scale={width}:{height}:flags=area,setsar=1")]);
+        command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
+    }
+
+    /// Hands every picture of that output to `each`.
+    fn each(self, pipe: &mut dyn Read, each: &mut dyn FnMut(&Luma<'_>)) -> Result<()> {
+        let Self { width, height } = self;
+        let mut picture = vec![0; width as usize * height as usize];
+        while pipe.read_exact(&mut picture).is_ok() {
+            each(&Luma { width, height, data: &picture });
+        }
+        Ok(())
+    }
 }
 
 /// Hands pictures to `each`: no longer side above `longest`, so many a second, from some second on, for so many seconds.
@@ -164,26 +232,15 @@ fn pictures(
     cx: &RenderCx<'_>,
     each: &mut (dyn FnMut(&Luma<'_>) + Send),
 ) -> Result<()> {
-    let (w, h) = clip.displayed;
-    let scale = (f64::from(longest) / f64::from(w.max(h))).min(1.0);
-    let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
-    let (width, height) = (side(w), side(h));
+    let scene = Scene::of(clip, longest);
     let mut command = child::ffmpeg(id, cx)?;
     command.args(child::REFERENCES);
     if from > 0.0 {
         command.args(["-ss", &format!("{from:.3}")]);
     }
     command.args(["-threads", "2", "-f", clip.demuxer, "-i"]).arg(child::file(path));
-    command.args(["-map", "0:v:0", "-t", &format!("{seconds:.3}")]);
-    command.args(["-vf", &format!("fps={rate},scale={width}:{height}:flags=area,setsar=1")]);
-    command.args(["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
-    let mut picture = vec![0; width as usize * height as usize];
-    child::stream(id, &mut command, cx.limits, &mut |pipe| {
-        while pipe.read_exact(&mut picture).is_ok() {
-            each(&Luma { width, height, data: &picture });
-        }
-        Ok(())
-    })
+    scene.output(&mut command, rate, seconds);
+    child::stream(id, &mut command, cx.limits, &mut |pipe| scene.each(pipe, each))
 }
 
 /// Reads a label without a record in the first seconds, where the rules put it (GB 45438-2025, 5.4). What is not read proves
@@ -246,7 +303,7 @@ fn together(answers: Vec<Observation>, whole: Option<f64>) -> Observation {
 /// One answer from the pictures, in their order.
 fn answer(record: &LabelRecord, checks: &[LabelCheck], whole: Option<f64>) -> Observation {
     let step = 1.0 / f64::from(RATE);
-    let from = record.span.map_or(0.0, |s| s.start_s);
+    let from = from(record);
     let mut seen: Vec<(f64, f64)> = Vec::new();
     for (i, _) in checks.iter().enumerate().filter(|(_, c)| c.state.is_there()) {
         let at = from + i as f64 * step;

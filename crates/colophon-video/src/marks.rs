@@ -10,17 +10,20 @@ use colophon_core::{
 };
 use colophon_signal::key::MarkKey;
 
-use crate::look::Clip;
+use crate::look::{self, Clip};
 use crate::probe;
 use crate::watermark::{FrameReader, NotChecked, Reading, SCHEME, sampled_size};
 use crate::{child, pass, sound};
 
 /// Pictures read in each second.
 const RATE: u32 = 12;
+/// Seconds in which a mark written just now is seen by the way.
+const GLANCE_S: &str = "3";
 /// From how many digits of improbability on a mark counts as found: the bound of the readers over all their searches.
 const THRESHOLD: f64 = 8.0;
 
-/// Looks for a mark under this secret. `own`: it was written just now, so that the first sure sight is enough.
+/// Looks for a mark under this secret. `own`: it was written just now, so that the first sure sight is enough, which may have
+/// been had `already`.
 ///
 /// # Errors
 /// `Key` for a bad secret; `MissingTool`, `Limit`, `Unsupported`, `Io` of the decoder.
@@ -29,12 +32,15 @@ pub(crate) fn look(
     path: &Path,
     clip: &Clip,
     secret: Option<&[u8]>,
-    own: bool,
+    (own, already): (bool, Option<Reading>),
     cx: &RenderCx<'_>,
 ) -> Result<Observation> {
     let key = pass::key(secret)?;
     let file = File { id, path, clip, streams: Streams::of(id, path, clip, cx)?, cx };
-    let Seen { pictures, heard: mut already } = file.look(&key, own)?;
+    let Seen { pictures, heard: mut already } = match already.filter(|_| own) {
+        Some(reading) => Seen { pictures: Some(reading), heard: Vec::new() },
+        None => file.look(&key, own)?,
+    };
     let mut streams = Vec::new();
     if let Some(reading) = pictures.as_ref().filter(|r| r.payload.is_some()) {
         streams.push(WatermarkStream {
@@ -189,6 +195,48 @@ impl File<'_> {
             Err(e) if e.kind() == ErrorKind::Unsupported => Ok(None),
             done => done,
         }
+    }
+}
+
+/// A look at a mark written just now, in the first pictures, which a decoder shows to somebody else as well.
+pub(crate) struct Glance {
+    size: (usize, usize),
+    reader: FrameReader,
+}
+
+impl Glance {
+    /// `None` where no mark can be looked for.
+    ///
+    /// # Errors
+    /// `Key` for a bad secret.
+    pub(crate) fn new(streams: &look::Streams, secret: Option<&[u8]>) -> Result<Option<Self>> {
+        let (width, height) = (streams.coded.0 as usize, streams.coded.1 as usize);
+        let Some(size) = sampled_size(width, height) else { return Ok(None) };
+        let reader = FrameReader::new(size.0, size.1, &pass::key(secret)?);
+        Ok(reader.map(|reader| Self { size, reader: reader.reduced_from(width, height) }))
+    }
+
+    /// An output of the decoder for [`see`](Self::see).
+    pub(crate) fn output(&self, command: &mut Command, pipe: &str) {
+        let (width, height) = self.size;
+        command.args(["-map", "0:V:0", "-t", GLANCE_S]);
+        command.args(["-vf", &format!("fps={RATE},scale={width}:{height}:flags=area")]);
+        command.args(["-f", "rawvideo", "-pix_fmt", "gray", pipe]);
+    }
+
+    /// Looks until it is sure, and lets the rest pass: a pipe that closes early would end the decoder for the other as well.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn see(&mut self, pipe: &mut dyn Read) -> Result<()> {
+        watch(pipe, self.size, &mut self.reader, true)?;
+        std::io::copy(pipe, &mut std::io::sink())?;
+        Ok(())
+    }
+
+    /// What was seen, if that is enough.
+    pub(crate) fn seen(self) -> Option<Reading> {
+        Some(self.reader.finish()).filter(|reading| reading.payload.is_some())
     }
 }
 
