@@ -4,9 +4,9 @@ use colophon_core::{Error, ErrorKind, LabelSpec, Placed, Result, SignalOp, Water
 use colophon_label::visible::Drawn;
 use colophon_signal::key::MarkKey;
 
-use crate::blend::blend;
+use crate::blend::{blend, put_back, under};
 use crate::label;
-use crate::raster::Raster;
+use crate::raster::{Raster, Samples};
 use crate::watermark::{self, EmbedOptions, SCHEME, Strength};
 
 /// Applies every operation to the picture as shown, labels before watermarks.
@@ -39,19 +39,30 @@ impl<'a> Painter<'a> {
     /// secret; `Usage` for an unknown strength; `Policy` for a label that cannot meet its rule.
     pub(crate) fn apply(&mut self, raster: &mut Raster) -> Result<Vec<Placed>> {
         let mut placed: Vec<(usize, Placed)> = Vec::new();
-        // A label changes the whole frame, to which a layer of the watermark is tied, and a strip its size: labels come first,
-        // and the mark runs through them as well.
+        // A label changes the whole frame, to which a layer of the watermark is tied, and a strip its size: labels come first.
+        // On the label itself the mark would only be seen, and is taken away again. A strip keeps it, being part of the frame.
         let labels = |op: &SignalOp| matches!(op, SignalOp::Label(_));
         let ops = self.ops.iter().enumerate();
         let order: Vec<_> =
             ops.clone().filter(|(_, op)| labels(op)).chain(ops.filter(|(_, op)| !labels(op))).collect();
+        let mut clean: Vec<(usize, Samples)> = Vec::new();
         for (at, op) in order {
             let done = match op {
-                SignalOp::Label(spec) => self.draw(at, raster, spec)?,
+                SignalOp::Label(spec) => {
+                    let record = self.draw(at, raster, spec)?;
+                    let inside = self.label(at).filter(|drawn| drawn.extend == 0);
+                    clean.extend(inside.map(|drawn| (at, under(raster, &drawn.overlay))));
+                    record
+                }
                 SignalOp::Watermark(spec) => mark(self.id, raster, spec)?,
                 _ => return Err(Error::unsupported(self.id, "this operation is not known")),
             };
             placed.push((at, done));
+        }
+        for (at, samples) in &clean {
+            if let Some(drawn) = self.label(*at) {
+                put_back(raster, &drawn.overlay, samples);
+            }
         }
         placed.sort_by_key(|(at, _)| *at);
         Ok(placed.into_iter().map(|(_, p)| p).collect())
@@ -61,11 +72,15 @@ impl<'a> Painter<'a> {
         if !self.drawn.iter().any(|(n, _)| *n == at) {
             self.drawn.push((at, label::draw(self.id, spec, raster)?));
         }
-        let drawn = self.drawn.iter().find(|(n, _)| *n == at).map(|(_, drawn)| drawn);
-        let drawn = drawn.ok_or_else(|| Error::unsupported(self.id, "the label was not drawn"))?;
+        let drawn = self.label(at).ok_or_else(|| Error::unsupported(self.id, "the label was not drawn"))?;
         raster.extend(drawn.extend);
         blend(raster, &drawn.overlay);
         Ok(Placed::Label(drawn.record.clone()))
+    }
+
+    /// The label drawn for the operation at this place.
+    fn label(&self, at: usize) -> Option<&Drawn> {
+        self.drawn.iter().find(|(n, _)| *n == at).map(|(_, drawn)| drawn)
     }
 }
 
@@ -113,7 +128,7 @@ mod tests {
     use colophon_core::{LabelForm, VisibleSpec};
 
     use super::*;
-    use crate::raster::{Color, Samples};
+    use crate::raster::Color;
     use crate::watermark::{DetectOptions, Layer, Reader};
 
     #[test]
@@ -129,8 +144,18 @@ mod tests {
         let mark = WatermarkSpec { payload, key: None, strength: String::new() };
         let form = LabelForm::Visible(VisibleSpec { min_height: 0.05, ..VisibleSpec::default() });
         let label = LabelSpec { text: "AI生成".to_owned(), form };
+        let mut labelled = raster.clone();
+        apply("png", &mut labelled, &[SignalOp::Label(label.clone())]).unwrap();
         let placed = apply("png", &mut raster, &[SignalOp::Watermark(mark), SignalOp::Label(label)]).unwrap();
         assert!(matches!(placed[..], [Placed::Watermark(_), Placed::Label(_)]), "{placed:?}");
+        let Placed::Label(record) = &placed[1] else { unreachable!() };
+        let area = record.area.unwrap();
+        let row = |raster: &Raster| {
+            let Samples::U8(samples) = &raster.samples else { unreachable!() };
+            let begin = ((area.y + area.height / 2) * width + area.x) as usize * 3;
+            samples[begin..begin + area.width as usize * 3].to_vec()
+        };
+        assert_eq!(row(&raster), row(&labelled), "the label is as it was drawn");
         let reader = Reader::new(&MarkKey::public());
         let read =
             raster.with_pixels("png", |pixels| reader.detect(pixels, &DetectOptions::default())).unwrap();

@@ -1,5 +1,7 @@
 //! A label's pixels over a picture.
 
+use std::ops::Range;
+
 use colophon_label::visible::Overlay;
 
 use crate::raster::{Color, Raster, Samples};
@@ -7,19 +9,65 @@ use crate::raster::{Color, Raster, Samples};
 /// Lays the overlay over the picture as shown. Parts outside are cut off.
 pub(crate) fn blend(raster: &mut Raster, overlay: &Overlay) {
     let color = raster.color;
-    let (width, height) = (raster.width as usize, raster.height as usize);
-    let (x, y) = (overlay.x as usize, overlay.y as usize);
-    let columns = (overlay.width as usize).min(width.saturating_sub(x));
-    let rows = (overlay.height as usize).min(height.saturating_sub(y));
-    for row in 0..rows {
-        let over = overlay.rgba.chunks_exact(4).skip(row * overlay.width as usize).take(columns);
-        let begin = ((y + row) * width + x) * color.channels();
-        let end = begin + columns * color.channels();
+    for (place, over) in rows(raster, overlay) {
+        let over = over.chunks_exact(4);
         match &mut raster.samples {
-            Samples::U8(s) => line(s.get_mut(begin..end).unwrap_or_default(), over, color, 1, 255.0),
-            Samples::U16(s) => line(s.get_mut(begin..end).unwrap_or_default(), over, color, 257, 65_535.0),
+            Samples::U8(s) => line(s.get_mut(place).unwrap_or_default(), over, color, 1, 255.0),
+            Samples::U16(s) => line(s.get_mut(place).unwrap_or_default(), over, color, 257, 65_535.0),
         }
     }
+}
+
+/// The samples of a picture under an overlay, row by row.
+pub(crate) fn under(raster: &Raster, overlay: &Overlay) -> Samples {
+    let places = rows(raster, overlay).map(|(place, _)| place);
+    match &raster.samples {
+        Samples::U8(s) => Samples::U8(places.filter_map(|p| s.get(p)).flatten().copied().collect()),
+        Samples::U16(s) => Samples::U16(places.filter_map(|p| s.get(p)).flatten().copied().collect()),
+    }
+}
+
+/// Puts the samples of [`under`] back wherever the overlay shows.
+pub(crate) fn put_back(raster: &mut Raster, overlay: &Overlay, samples: &Samples) {
+    let mut from = 0;
+    let channels = raster.color.channels();
+    for (place, over) in rows(raster, overlay) {
+        let before = from..from + place.len();
+        from = before.end;
+        match (&mut raster.samples, samples) {
+            (Samples::U8(to), Samples::U8(s)) => shown(to.get_mut(place), s.get(before), over, channels),
+            (Samples::U16(to), Samples::U16(s)) => shown(to.get_mut(place), s.get(before), over, channels),
+            _ => {}
+        }
+    }
+}
+
+/// One row of [`put_back`].
+fn shown<T: Copy>(to: Option<&mut [T]>, from: Option<&[T]>, over: &[u8], channels: usize) {
+    let pixels = to.unwrap_or_default().chunks_exact_mut(channels);
+    for ((to, from), over) in
+        pixels.zip(from.unwrap_or_default().chunks_exact(channels)).zip(over.chunks_exact(4))
+    {
+        if over.last() != Some(&0) {
+            to.copy_from_slice(from);
+        }
+    }
+}
+
+/// Where each row of an overlay lies among the samples of a picture, with as much of that row as lies inside.
+fn rows<'a>(
+    raster: &Raster,
+    overlay: &'a Overlay,
+) -> impl Iterator<Item = (Range<usize>, &'a [u8])> + use<'a> {
+    let (width, channels) = (raster.width as usize, raster.color.channels());
+    let (x, y) = (overlay.x as usize, overlay.y as usize);
+    let columns = (overlay.width as usize).min(width.saturating_sub(x));
+    let inside = (raster.height as usize).saturating_sub(y);
+    let over = overlay.rgba.chunks_exact((4 * overlay.width as usize).max(1)).take(inside);
+    over.enumerate().map(move |(row, over)| {
+        let begin = ((y + row) * width + x) * channels;
+        (begin..begin + columns * channels, over.get(..4 * columns).unwrap_or_default())
+    })
 }
 
 /// One row. `scale` brings 8-bit levels to the samples' range, whose top is `full`.
