@@ -144,6 +144,8 @@ pub struct VideoEncoding {
     pub quality: Option<u8>,
     /// Bits a second, in place of a quality.
     pub bit_rate: Option<u64>,
+    /// Encode pictures with Dolby Vision or HDR10+ again without their dynamic data, which is refused otherwise.
+    pub drop_dynamic_hdr: bool,
 }
 
 /// What renderers and observers may use.

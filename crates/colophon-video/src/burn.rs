@@ -22,7 +22,7 @@ use crate::mp4::{MOV, MP4, Opened};
 use crate::overlay::{self, Times};
 use crate::pass::{self, Pass};
 use crate::probe::{Probe, Stream, Timed};
-use crate::{child, cut};
+use crate::{child, cut, loss};
 
 /// Code value of diffuse white, as a share of full scale: about 203 cd/m² (ITU-R BT.2408, 3.2: 58 % PQ, 75 % HLG).
 const WHITE_PQ: f32 = 0.58;
@@ -70,12 +70,12 @@ pub(crate) fn burn(job: &Job<'_>, ops: &[SignalOp], out: &mut dyn Write) -> Resu
     let before = local.path();
     let timed = Timed::of_picture(id, before, job.cx)?;
     let stream = timed.stream()?;
-    refuse_what_would_be_lost(id, &timed.probe, stream)?;
+    let dropped = loss::of(id, &timed.probe, stream, job.cx.tools.video.drop_dynamic_hdr)?;
     let runs = (job.file.movie.duration_s, timed.runs_s());
     let drawn = label.map(|spec| draw(id, spec, Canvas { width, height }, runs)).transpose()?;
     let coded = drawn.as_ref().map(|(d, times)| (overlay::coded(&d.overlay, track, white(stream)), *times));
 
-    let mut notes = Vec::new();
+    let mut notes = dropped;
     if let (Some((coded, times)), None) = (&coded, mark) {
         match cut::cut(job, before, &timed, (coded, *times), folder.path())? {
             Ok(done) => {
@@ -192,41 +192,6 @@ pub(crate) fn clock(stream: &Stream) -> String {
     if coarse || stream.tick().is_none() { "-1".to_owned() } else { stream.time_base.clone() }
 }
 
-/// Nothing gets lost in silence.
-pub(crate) fn refuse_what_would_be_lost(id: &'static str, probe: &Probe, stream: &Stream) -> Result<()> {
-    let refuse = |what: String| Err(Error::unsupported(id, what));
-    for data in &stream.side_data_list {
-        let has = |words: &[&str]| words.iter().any(|w| data.kind.contains(w));
-        if has(&["DOVI", "Dolby Vision"]) {
-            return refuse("Dolby Vision cannot be kept when pictures are encoded again".to_owned());
-        }
-        if has(&["2094", "HDR10+", "Dynamic HDR"]) {
-            return refuse("HDR10+ data cannot be kept when pictures are encoded again".to_owned());
-        }
-        if has(&["Mastering display", "Content light"]) && stream.codec_name != "hevc" {
-            return refuse(format!("{} cannot be kept in {} video", data.kind, stream.codec_name));
-        }
-    }
-    if stream.transparent() {
-        return refuse("the transparency of the picture would be lost when it is encoded again".to_owned());
-    }
-    if matches!(stream.field_order.as_str(), "tt" | "bb" | "tb" | "bt") {
-        return refuse("the video is interlaced; its fields would be encoded as whole pictures".to_owned());
-    }
-    let lost = probe.streams.iter().find(|s| s.codec_type == "data" && !regenerated(s));
-    if let Some(s) = lost {
-        let what =
-            format!("stream {} ({}) cannot be copied into the labelled file", s.index, s.codec_tag_string);
-        return refuse(what);
-    }
-    Ok(())
-}
-
-/// Data streams that the muxer makes again: time code, and the text of chapters.
-fn regenerated(stream: &Stream) -> bool {
-    matches!(stream.codec_tag_string.as_str(), "tmcd" | "text")
-}
-
 /// The encoder of the source's codec at a quality near the source's.
 pub(crate) fn encoder(id: &'static str, stream: &Stream, number: usize) -> Result<Vec<String>> {
     let options: &[&str] = match stream.codec_name.as_str() {
@@ -245,7 +210,10 @@ pub(crate) fn encoder(id: &'static str, stream: &Stream, number: usize) -> Resul
         if s.starts_with('-') && !s.contains(':') { format!("{s}:v:{number}") } else { (*s).to_owned() }
     }));
     if stream.codec_name == "hevc" {
-        out.extend([format!("-tag:v:{number}"), stream.codec_tag_string.clone()]);
+        // A tag of Dolby Vision would promise what was dropped.
+        let tag = stream.codec_tag_string.as_str();
+        let tag = if tag.starts_with("dv") { "hvc1" } else { tag };
+        out.extend([format!("-tag:v:{number}"), tag.to_owned()]);
         let quiet = "log-level=error".to_owned();
         let params = stream.hdr10().map_or(quiet.clone(), |hdr| format!("{quiet}:{hdr}"));
         out.extend([format!("-x265-params:v:{number}"), params]);
@@ -352,52 +320,4 @@ fn hand_over(job: &Job<'_>, after: &Path, out: &mut dyn Write) -> Result<()> {
     let patch: Patch = edit(&file, &boxes, &changes, job.quicktime, job.cx.limits)?;
     patch.apply(&file, out)?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As ffprobe describes it.
-    fn refused(streams: &str) -> Option<String> {
-        let probe: Probe = serde_json::from_str(&format!("{{\"streams\":[{streams}]}}")).unwrap();
-        refuse_what_would_be_lost("mp4", &probe, &probe.streams[0]).err().map(|e| e.to_string())
-    }
-
-    fn with_data(codec: &str, kind: &str) -> Option<String> {
-        refused(&format!(
-            "{{\"codec_type\":\"video\",\"codec_name\":\"{codec}\",\"side_data_list\":[{{\"side_data_type\":\"{kind}\"}}]}}"
-        ))
-    }
-
-    #[test]
-    fn what_encoding_again_would_lose_is_refused_by_name() {
-        for (codec, kind, named) in [
-            ("hevc", "DOVI configuration record", "Dolby Vision"),
-            ("hevc", "Dolby Vision RPU Data", "Dolby Vision"),
-            ("hevc", "Dolby Vision Metadata", "Dolby Vision"),
-            ("hevc", "HDR Dynamic Metadata SMPTE2094-40 (HDR10+)", "HDR10+"),
-            ("av1", "Mastering display metadata", "Mastering display metadata"),
-            ("vp9", "Content light level metadata", "Content light level metadata"),
-        ] {
-            let said = with_data(codec, kind);
-            assert!(said.as_ref().is_some_and(|s| s.contains(named)), "{kind}: {said:?}");
-        }
-        let interlaced = refused(r#"{"codec_type":"video","codec_name":"h264","field_order":"tt"}"#);
-        assert!(interlaced.is_some_and(|s| s.contains("interlaced")));
-        let data = refused(
-            r#"{"codec_type":"video","codec_name":"h264"},{"index":1,"codec_type":"data","codec_tag_string":"gpmd"}"#,
-        );
-        assert!(data.is_some_and(|s| s.contains("gpmd")));
-    }
-
-    #[test]
-    fn what_encoders_keep_is_not_refused() {
-        assert_eq!(with_data("hevc", "Mastering display metadata"), None);
-        assert_eq!(with_data("h264", "Display Matrix"), None);
-        let tmcd = refused(
-            r#"{"codec_type":"video","codec_name":"h264","field_order":"progressive"},{"index":1,"codec_type":"data","codec_tag_string":"tmcd"}"#,
-        );
-        assert_eq!(tmcd, None);
-    }
 }

@@ -135,7 +135,11 @@ mod tests {
 
     #[test]
     fn hardware_encoders_get_their_own_options_only() {
-        let nvenc = |quality| VideoEncoding { encoder: Some("h264_nvenc".into()), quality, bit_rate: None };
+        let nvenc = |quality| VideoEncoding {
+            encoder: Some("h264_nvenc".into()),
+            quality,
+            ..VideoEncoding::default()
+        };
         assert_eq!(with(&nvenc(None)), "-c:v:0 h264_nvenc");
         assert_eq!(with(&nvenc(Some(23))), "-c:v:0 h264_nvenc -cq:v:0 23");
     }

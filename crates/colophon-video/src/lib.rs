@@ -16,6 +16,7 @@ mod flv;
 mod foreign;
 mod local;
 mod look;
+mod loss;
 mod marks;
 mod matroska;
 mod mp4;

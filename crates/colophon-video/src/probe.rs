@@ -104,6 +104,8 @@ pub(crate) struct SideData {
     max_luminance: String,
     max_content: u32,
     max_average: u32,
+    /// What the base layer of Dolby Vision is without the rest; 0: nothing that can be shown.
+    pub(crate) dv_bl_signal_compatibility_id: Option<u8>,
 }
 
 impl Probe {

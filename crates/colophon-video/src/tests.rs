@@ -303,3 +303,46 @@ fn the_labelled_stream_keeps_its_language() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "deu");
 }
+
+/// The same MP4, `moov` last, with a configuration record of Dolby Vision profile 8 in its HEVC sample entry.
+fn with_dolby_vision(mut bytes: Vec<u8>, compatibility: u8) -> Vec<u8> {
+    let flags = (8_u16 << 9 | 1 << 3 | 0b101).to_be_bytes();
+    let mut record = [&[0, 0, 0, 32], b"dvcC".as_slice(), &[1, 0], &flags, &[compatibility << 4]].concat();
+    record.resize(32, 0);
+    let at = |bytes: &[u8], kind: &[u8; 4]| bytes.windows(4).rposition(|w| w == kind).unwrap() - 4;
+    let size = |bytes: &[u8], at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    let entry = at(&bytes, b"hvc1");
+    let end = entry + size(&bytes, entry) as usize;
+    for kind in [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hvc1"] {
+        let at = at(&bytes, kind);
+        let grown = size(&bytes, at) + record.len() as u32;
+        bytes[at..at + 4].copy_from_slice(&grown.to_be_bytes());
+    }
+    bytes.splice(end..end, record);
+    bytes
+}
+
+#[test]
+fn dolby_vision_is_refused_and_dropped_when_asked() {
+    let hevc = ["-c:v", "libx265", "-tag:v", "hvc1", "-pix_fmt", "yuv420p10le", "-x265-params"];
+    let hevc = clip("a.mp4", 3.0, &[&hevc[..], &["log-level=error", "-preset", "ultrafast"]].concat());
+    let limits = Limits::default();
+    let marked = |bytes: &[u8], drop_dynamic_hdr: bool| {
+        let mut tools = tools();
+        tools.video.drop_dynamic_hdr = drop_dynamic_hdr;
+        let mut out = Vec::new();
+        let cx = RenderCx { limits: &limits, tools: &tools };
+        MP4.render(&bytes, &[label()], &cx, &mut out).map(|placed| (out, placed))
+    };
+    let source = with_dolby_vision(hevc.clone(), 1);
+    let refused = marked(&source, false).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("Dolby Vision"), "{refused}");
+    let (out, placed) = marked(&source, true).unwrap();
+    let note = |p: &Placed| matches!(p, Placed::Note(n) if n.code == "dropped-dynamic-hdr");
+    assert!(placed.iter().any(note), "{placed:?}");
+    let Some(Placed::Label(record)) = placed.first() else { panic!("{placed:?}") };
+    assert_eq!(seen(&MP4, &out, record).0, State::Present);
+    assert!(!out.windows(4).any(|w| w == b"dvcC"));
+    assert!(marked(&with_dolby_vision(hevc, 0), true).is_err(), "a base layer that nobody can show");
+}

@@ -15,7 +15,7 @@ use colophon_core::{
 use crate::local::Local;
 use crate::pass::{self, Pass};
 use crate::probe::{Stream, Timed};
-use crate::{burn, child, encoding, look, overlay};
+use crate::{burn, child, encoding, look, loss, overlay};
 
 /// How ffmpeg calls a container.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ pub(crate) fn burn(
         timed.probe.streams.retain(|s| s.codec_type != "data");
     }
     let stream = timed.stream()?;
-    burn::refuse_what_would_be_lost(id, &timed.probe, stream)?;
+    let dropped = loss::of(id, &timed.probe, stream, cx.tools.video.drop_dynamic_hdr)?;
     if stream.side_data_list.iter().any(|d| d.kind.contains("Display Matrix")) {
         return Err(Error::unsupported(id, "the picture is shown turned, which this container would lose"));
     }
@@ -109,7 +109,7 @@ pub(crate) fn burn(
         .map(|e| Edit::set(e.slot, e.key.clone(), e.value.clone()))
         .collect();
     format.edit(&new, &lost, cx.limits)?.apply(&new, out)?;
-    Ok(burn::placed(drawn, marks))
+    Ok(burn::placed(drawn, marks.into_iter().chain(dropped).collect()))
 }
 
 /// Looks for the label, as in MP4.

@@ -173,6 +173,9 @@ pub(crate) struct VideoArgs {
     /// Bits a second, with `k` or `M` for thousands or millions.
     #[arg(long = "video-bitrate", value_name = "RATE", value_parser = bits)]
     pub(crate) bitrate: Option<u64>,
+    /// Encode Dolby Vision and HDR10+ again without their dynamic data, which is refused otherwise.
+    #[arg(long)]
+    pub(crate) drop_dynamic_hdr: bool,
 }
 
 /// Delivery without a label, which China allows under an agreement; metadata, manifest and watermark stay.

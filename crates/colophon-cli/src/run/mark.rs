@@ -99,6 +99,7 @@ fn options(args: &MarkArgs, config: &Config) -> Result<Options, Failure> {
         encoder: args.video.encoder.clone(),
         quality: args.video.quality,
         bit_rate: args.video.bitrate,
+        drop_dynamic_hdr: args.video.drop_dynamic_hdr,
     };
     Ok(options)
 }
