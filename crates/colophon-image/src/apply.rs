@@ -7,7 +7,7 @@ use colophon_signal::key::MarkKey;
 use crate::blend::{blend, put_back, under};
 use crate::label;
 use crate::raster::{Raster, Samples};
-use crate::watermark::{self, EmbedOptions, SCHEME, Strength};
+use crate::watermark::{self, EmbedError, EmbedOptions, SCHEME, Strength};
 
 /// Applies every operation to the picture as shown, labels before watermarks.
 ///
@@ -49,7 +49,8 @@ impl<'a> Painter<'a> {
         for (at, op) in order {
             let done = match op {
                 SignalOp::Label(spec) => {
-                    let record = self.draw(at, raster, spec)?;
+                    let record =
+                        self.draw(at, raster, spec).map_err(|e| self.too_small(raster).unwrap_or(e))?;
                     let inside = self.label(at).filter(|drawn| drawn.extend == 0);
                     clean.extend(inside.map(|drawn| (at, under(raster, &drawn.overlay))));
                     record
@@ -76,6 +77,14 @@ impl<'a> Painter<'a> {
         raster.extend(drawn.extend);
         blend(raster, &drawn.overlay);
         Ok(Placed::Label(drawn.record.clone()))
+    }
+
+    /// A picture too small for its watermark, of which a label that does not fit says less.
+    fn too_small(&self, raster: &Raster) -> Option<Error> {
+        let (width, height) = (raster.width as usize, raster.height as usize);
+        let marked = self.ops.iter().any(|op| matches!(op, SignalOp::Watermark(_)));
+        let small = marked && width.min(height) < watermark::MIN_SIDE;
+        small.then(|| Error::unsupported(self.id, EmbedError::TooSmall { width, height }.to_string()))
     }
 
     /// The label drawn for the operation at this place.

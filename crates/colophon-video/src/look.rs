@@ -212,13 +212,12 @@ impl Scene {
     }
 
     /// Hands every picture of that output to `each`.
-    fn each(self, pipe: &mut dyn Read, each: &mut dyn FnMut(&Luma<'_>)) -> Result<()> {
+    fn each(self, pipe: &mut dyn Read, each: &mut dyn FnMut(&Luma<'_>)) {
         let Self { width, height } = self;
         let mut picture = vec![0; width as usize * height as usize];
         while pipe.read_exact(&mut picture).is_ok() {
             each(&Luma { width, height, data: &picture });
         }
-        Ok(())
     }
 }
 
@@ -240,7 +239,10 @@ fn pictures(
     }
     command.args(["-threads", "2", "-f", clip.demuxer, "-i"]).arg(child::file(path));
     scene.output(&mut command, rate, seconds);
-    child::stream(id, &mut command, cx.limits, &mut |pipe| scene.each(pipe, each))
+    child::stream(id, &mut command, cx.limits, &mut |pipe| {
+        scene.each(pipe, each);
+        Ok(())
+    })
 }
 
 /// Reads a label without a record in the first seconds, where the rules put it (GB 45438-2025, 5.4). What is not read proves

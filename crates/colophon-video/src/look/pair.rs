@@ -64,7 +64,10 @@ impl Pair<'_> {
             id,
             command,
             cx.limits,
-            &mut |pipe| scene.each(pipe, &mut |picture| label.at(picture)),
+            &mut |pipe| {
+                scene.each(pipe, &mut |picture| label.at(picture));
+                Ok(())
+            },
             &mut |pipe| mark.see(pipe),
         );
         match done {
