@@ -200,7 +200,7 @@ struct Coding {
 
 impl Coding {
     /// Tries the ways on a few bands of the picture. The fast one is left when another saves a fifth, which is not even tried
-    /// where the fast one leaves more than a fifth of the bytes: photographs, and whatever carries a watermark.
+    /// where the fast one leaves more than a fifth of the bytes, as with photographs: there it never did.
     fn effort(self, height: u32, bytes: &[u8]) -> Result<Effort> {
         /// Bands that are tried, and rows in each.
         const BANDS: (usize, usize) = (4, 8);
