@@ -63,9 +63,11 @@ pub fn log10_phase_sum(sum: f64, sizes: &[f64]) -> f64 {
         return f64::NEG_INFINITY;
     }
     let energy: f64 = sizes.iter().map(|a| a * a).sum();
-    // Of sizes that follow each other and are equal, one is evaluated for all.
+    // Of equal sizes one is evaluated for all.
+    let mut sorted: Vec<f64> = sizes.iter().map(|a| a.abs()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
     let runs: Vec<(f64, f64)> =
-        sizes.chunk_by(|a, b| a == b).map(|run| (run[0].abs(), run.len() as f64)).collect();
+        sorted.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as f64)).collect();
     let exponent = |t: f64| runs.iter().map(|(a, times)| times * ln_bessel_i0(t * a)).sum::<f64>() - t * sum;
     // the exponent is convex in t with its minimum at or above the one of the normal approximation
     let (mut low, mut high) = (0.0, 2.0 * sum / energy);
