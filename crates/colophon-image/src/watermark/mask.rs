@@ -46,8 +46,7 @@ impl Mask {
         // (the three means have variance r (r + 1), a cell itself 1/12)
         let spread = (window * (window + 1)) as f32 + 1.0 / 12.0;
         (0..texture.height).for_each(|y| deviations(&mut texture, &level, spread, y));
-        let mut inner = texture.clone();
-        inner.erode(((2.5 * scale / cell as f64).round() as usize).max(1));
+        let mut inner = texture.eroded(((2.5 * scale / cell as f64).round() as usize).max(1));
         inner.blur(window);
         level = mean;
         level.blur(radius(2.0 * scale / cell as f64));
