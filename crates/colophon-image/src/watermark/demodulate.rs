@@ -1,6 +1,6 @@
 //! From a located lattice to soft bits: reading the points, finding the offset, weighing the channels, deciding.
 
-use super::evidence::{Reading, THRESHOLD};
+use super::evidence::Reading;
 use super::schedule::{PILOTS, POINTS, Point, Schedule};
 use super::search::{Matrix, climb};
 use super::spectrum::Spectrum;
@@ -231,20 +231,25 @@ impl<'a> Demodulator<'a> {
         let mut sizes: Vec<f64> = data.iter().map(|&(re, im)| re.hypot(im) * SQRT_2).collect();
         if let Some(registered) = registered {
             soft.iter_mut().zip(registered).for_each(|(s, &r)| *s += REGISTERED_SHARE as f32 * r);
-            sizes.extend(std::iter::repeat_n(REGISTERED_SHARE, registered.len()));
+            sizes.extend(self.schedule.cosines.iter().map(|c| REGISTERED_SHARE * c.weight()));
         }
-        for (payload, word) in self.schedule.decode(&soft) {
-            let sum: f64 = word.iter().zip(&soft).map(|(&w, &s)| f64::from(w * s)).sum();
-            let reading = Reading::of_phases(payload, sum, &sizes);
-            if best.is_none_or(|b| reading.log10_p < b.log10_p) {
-                *best = Some(reading);
+        for decode in [Schedule::read_off, Schedule::decode] {
+            for (payload, word) in decode(self.schedule, &soft) {
+                let sum: f64 = word.iter().zip(&soft).map(|(&w, &s)| f64::from(w * s)).sum();
+                let reading = Reading::of_phases(payload, sum, &sizes);
+                if best.is_none_or(|b| reading.log10_p < b.log10_p) {
+                    *best = Some(reading);
+                }
+            }
+            if found(*best) {
+                break;
             }
         }
     }
 }
 
 fn found(reading: Option<Reading>) -> bool {
-    reading.is_some_and(|r| r.log10_p < THRESHOLD)
+    reading.is_some_and(|r| r.counts())
 }
 
 fn line_up(point: &Point, (re, im): Complex, offset: Offset) -> Complex {

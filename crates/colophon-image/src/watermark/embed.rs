@@ -4,7 +4,7 @@ use super::mask::{FLAT, Mask, SLOPE};
 use super::moving::MIN_MOVING_SIDE;
 use super::pixels::{Pixels, PixelsMut, Row};
 use super::plane::{LUMA, Plane, Reducer};
-use super::registered::{Registered, SIDE};
+use super::registered::{Frame, Registered, Room, SIDE};
 use super::schedule::Schedule;
 use colophon_signal::fft2::{Complex32, RealFft2};
 use colophon_signal::key::MarkKey;
@@ -53,6 +53,11 @@ impl Strength {
 
 /// Gain at which texture hides the lattice about as well as it hides itself.
 const VISIBLE_GAIN: f64 = 0.6;
+
+/// Share of the lattice's energy that is left after clipping where there is as good as none, and where there is so much that
+/// the registered layer has to heed it.
+const UNCLIPPED: f64 = 0.998;
+const CLIPPED: f64 = 0.96;
 
 /// Options of [`embed`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -147,11 +152,10 @@ pub fn embed(
         gain: 0.0,
         rows: MaskRows::default(),
     };
-    lattice.gain = choose_gain(&mut lattice, &pixels.view(), direction, &rule)?;
+    let kept = choose_gain(&mut lattice, &pixels.view(), direction, &rule)?;
 
-    let registered = Registered::new();
-    let frame = marked_frame(&mut lattice, &pixels.view(), direction);
-    let change = registered.write(&frame, &schedule, payload);
+    let frame = marked_frame(&mut lattice, &pixels.view(), direction, kept < CLIPPED);
+    let change = Registered::new().write(&frame, &schedule, payload);
     let error = apply(&mut lattice, &change, pixels, direction);
     let psnr_db = 10.0 * (255.0f64.powi(2) / error.max(1e-9)).log10();
     Ok(Embedded { psnr_db, period, flat_deviation: f64::from(lattice.gain * FLAT) })
@@ -237,19 +241,21 @@ impl Lattice {
     }
 }
 
-/// The gain that reaches the aim after clipping, from a sample of rows.
+/// Sets the gain that reaches the aim after clipping, from a sample of rows. Returns the share of the lattice's energy that
+/// clipping leaves.
 fn choose_gain(
     lattice: &mut Lattice,
     pixels: &Pixels<'_>,
     direction: [f32; 3],
     rule: &Rule,
-) -> Result<f32, EmbedError> {
+) -> Result<f64, EmbedError> {
     let decibel = |mse: f64| 10.0 * (255.0f64.powi(2) / mse).log10();
     let at_visible_gain = decibel(VISIBLE_GAIN.powi(2) * lattice.mask.energy);
     let aim = (0.5 * (rule.middle + at_visible_gain)).clamp(rule.low, rule.high);
     let wanted = 255.0f64.powi(2) / 10f64.powf(aim / 10.0);
     let cap = rule.cap / f64::from(FLAT);
     let mut gain = (wanted / lattice.mask.energy).sqrt().min(cap);
+    let mut share = 1.0;
     for _ in 0..2 {
         lattice.gain = gain as f32;
         let (kept, asked) = sampled_energy(lattice, pixels, direction);
@@ -257,12 +263,14 @@ fn choose_gain(
             return Err(EmbedError::Clipped);
         }
         gain = (gain * (wanted / kept).sqrt()).min(cap);
-        if kept > 0.998 * asked {
+        share = kept / asked;
+        if share > UNCLIPPED {
             // without clipping the energy follows the gain exactly
             break;
         }
     }
-    Ok(gain as f32)
+    lattice.gain = gain as f32;
+    Ok(share)
 }
 
 /// Mean squared luma change on a sample of rows: after clipping, and without.
@@ -317,26 +325,45 @@ fn clip_change(row: &Row, direction: [f32; 3], change: &mut [f32]) {
     );
 }
 
+/// Levels by which clipping is probed: about what the registered layer adds.
+const PROBE: f32 = 1.0;
+
 /// The picture with the lattice on it, resampled to the registered layer's square.
 ///
 /// The picture itself was resampled while it was measured. What the lattice adds is smooth enough to be followed on a
-/// sample of rows: two rows for its shortest wave, 24 to a period, along the columns.
-fn marked_frame(lattice: &mut Lattice, pixels: &Pixels<'_>, direction: [f32; 3]) -> Plane {
+/// sample of rows: two rows for its shortest wave, 24 to a period, along the columns. Where black and white clip, the same
+/// rows tell what is left of a level more or less.
+fn marked_frame(lattice: &mut Lattice, pixels: &Pixels<'_>, direction: [f32; 3], clipped: bool) -> Frame {
     let layout = pixels.layout();
     let step = (lattice.tile.height / 48).clamp(1, (layout.height / SIDE).max(1));
     let mut row = Row::new(layout);
     let mut change = vec![0f32; layout.width];
     let rows = (step / 2..layout.height).step_by(step);
-    let mut reducer = Reducer::new(layout.width, rows.len(), SIDE, SIDE);
-    for y in rows {
+    let reducer = || Reducer::new(layout.width, rows.len(), SIDE, SIDE);
+    let mut reducers = [reducer(), reducer(), reducer()];
+    let mut probe = change.clone();
+    for y in rows.clone() {
         pixels.load(y, &mut row);
         lattice.row(y, &mut change);
+        if clipped {
+            for (reducer, level) in reducers[1..].iter_mut().zip([PROBE, -PROBE]) {
+                probe.iter_mut().zip(&change).for_each(|(p, c)| *p = c + level);
+                clip_change(&row, direction, &mut probe);
+                reducer.push(&probe);
+            }
+        }
         clip_change(&row, direction, &mut change);
-        reducer.push(&change);
+        reducers[0].push(&change);
     }
-    let mut frame = reducer.finish();
-    frame.data.iter_mut().zip(&lattice.mask.frame.data).for_each(|(f, &v)| *f += v);
-    frame
+    let [kept, up, down] = reducers.map(Reducer::finish);
+    let share = |probe: &Plane| {
+        let pairs = probe.data.iter().zip(&kept.data);
+        pairs.map(|(p, k)| ((p - k).abs() / PROBE).min(1.0)).collect()
+    };
+    let room = clipped.then(|| Room { up: share(&up), down: share(&down) });
+    let mut luma = kept;
+    luma.data.iter_mut().zip(&lattice.mask.frame.data).for_each(|(f, &v)| *f += v);
+    Frame { luma, room }
 }
 
 /// Writes both layers; returns the mean squared error over visible colour samples.

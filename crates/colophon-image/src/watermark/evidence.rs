@@ -12,8 +12,8 @@ use colophon_signal::stats::{log10_phase_sum, log10_union};
 
 /// A word counts when the bound on the chance of a false one, over all words and decodings, is below 10 to this.
 pub(crate) const THRESHOLD: f64 = -12.0;
-/// Payload words, and decodings per picture (at most 2^7, in the deep search), as a power of two.
-const LOG2_TRIALS: f64 = 64.0 + 7.0;
+/// Payload words, and decodings per picture (at most 2^8, in the deep search), as a power of two.
+const LOG2_TRIALS: f64 = 64.0 + 8.0;
 
 /// A decoded word and how well it fits.
 #[derive(Clone, Copy, Debug)]
@@ -31,5 +31,10 @@ impl Reading {
         let deviation = (0.5 * sizes.iter().map(|a| a * a).sum::<f64>()).sqrt();
         let log10_p = log10_union(log10_phase_sum(sum, sizes), LOG2_TRIALS);
         Self { payload, z: sum / deviation.max(1e-12), log10_p }
+    }
+
+    /// Good enough to count.
+    pub(crate) fn counts(&self) -> bool {
+        self.log10_p < THRESHOLD
     }
 }

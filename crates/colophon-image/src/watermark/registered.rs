@@ -6,7 +6,7 @@
 
 use super::evidence::Reading;
 use super::plane::{Plane, Reducer};
-use super::schedule::{CODED, Cosine, Schedule};
+use super::schedule::{Cosine, Schedule};
 use colophon_signal::simd::vectorised;
 use std::f64::consts::{PI, TAU};
 
@@ -20,6 +20,26 @@ const LANES: usize = 32;
 const STEP: f64 = 32.0;
 /// Share of the way to the quantiser point that is gone (distortion compensation).
 const PULL: f64 = 0.85;
+
+/// How clearly the layer has to say its word where clipping takes part of it; unclipped it says 0.96.
+const CLEAR: f64 = 0.93;
+/// Rounds in which what is missing is asked for again, and the largest change of a place then, in levels.
+const ROUNDS: usize = 4;
+const MOST: f32 = 4.0;
+
+/// What the layer is written into.
+pub(crate) struct Frame {
+    /// Luma on the square.
+    pub(crate) luma: Plane,
+    /// Where black and white clip; `None` where they do not.
+    pub(crate) room: Option<Room>,
+}
+
+/// What clipping leaves of a change upwards and downwards, for every place of the square: from 0 to 1.
+pub(crate) struct Room {
+    pub(crate) up: Vec<f32>,
+    pub(crate) down: Vec<f32>,
+}
 
 /// The cosine transform of one axis.
 #[derive(Debug)]
@@ -44,36 +64,68 @@ impl Registered {
     }
 
     /// The change, in luma levels on the square, that writes `payload` into the square `frame`.
-    pub(crate) fn write(&self, frame: &Plane, schedule: &Schedule, payload: u64) -> Plane {
-        let coefficients = self.transform(frame);
+    pub(crate) fn write(&self, frame: &Frame, schedule: &Schedule, payload: u64) -> Plane {
+        let word = schedule.encode(payload);
+        let (mut change, _) = self.missing(&frame.luma, schedule, &word);
+        let Some(room) = &frame.room else { return change };
+        // What black and white clip away is asked of the places that have room.
+        for _ in 0..ROUNDS {
+            let mut reached = frame.luma.clone();
+            let changes = change.data.iter().zip(room.up.iter().zip(&room.down));
+            for (level, (&change, (up, down))) in reached.data.iter_mut().zip(changes) {
+                *level += change * if change > 0.0 { up } else { down };
+            }
+            let (missing, clear) = self.missing(&reached, schedule, &word);
+            if clear >= CLEAR {
+                break;
+            }
+            for (change, missing) in change.data.iter_mut().zip(&missing.data) {
+                *change = (*change + missing).clamp(-MOST, MOST);
+            }
+        }
+        change
+    }
+
+    /// The change that brings every coded cosine of a square near the closest place that says its bit, and how clearly the
+    /// square says the word as it is: 1 at best, about 0 where nothing was written.
+    fn missing(&self, square: &Plane, schedule: &Schedule, word: &[f32]) -> (Plane, f64) {
+        let coefficients = self.transform(square);
         let mut change = vec![0f32; AXIS * AXIS];
-        for (cosine, bit) in schedule.cosines.iter().zip(schedule.encode(payload)) {
+        let mut clear = 0.0;
+        for (cosine, &bit) in schedule.cosines.iter().zip(word) {
             let at = cosine.v * AXIS + cosine.u;
             let shift = f64::from(cosine.dither) + if bit < 0.0 { 0.5 } else { 0.0 };
             let steps = f64::from(coefficients[at]) / STEP;
-            let target = (steps - shift).round() + shift;
-            change[at] = ((target - steps) * STEP * PULL) as f32;
+            let way = (steps - shift).round() + shift - steps;
+            clear += (TAU * way).cos();
+            change[at] = (way * STEP * PULL) as f32;
         }
-        self.inverse(&change)
+        (self.inverse(&change), clear / word.len().max(1) as f64)
     }
 
-    /// What the layer in luma of any size says about every coded bit: 1 for a clear 0, -1 for a clear 1.
+    /// What the layer in luma of any size says about every coded bit: from 1 for a clear 0 to -1 for a clear 1, times the
+    /// [weight](Cosine::weight) of its cosine.
     pub(crate) fn soft(&self, luma: &Plane, schedule: &Schedule) -> Vec<f32> {
         let coefficients = self.transform(&square(luma));
         let bit = |cosine: &Cosine| {
             let steps = f64::from(coefficients[cosine.v * AXIS + cosine.u]) / STEP;
-            (TAU * (steps - f64::from(cosine.dither))).cos() as f32
+            ((TAU * (steps - f64::from(cosine.dither))).cos() * cosine.weight()) as f32
         };
         schedule.cosines.iter().map(bit).collect()
     }
 
     /// Decodes what [`soft`](Self::soft) returned. Dither makes every phase uniform on an unmarked picture.
     pub(crate) fn read(soft: &[f32], schedule: &Schedule) -> Option<Reading> {
+        let sizes: Vec<f64> = schedule.cosines.iter().map(Cosine::weight).collect();
         let judge = |(payload, word): (u64, Vec<f32>)| {
             let sum: f64 = word.iter().zip(soft).map(|(&w, &s)| f64::from(w * s)).sum();
-            Reading::of_phases(payload, sum, &[1.0; CODED])
+            Reading::of_phases(payload, sum, &sizes)
         };
-        schedule.decode(soft).into_iter().map(judge).min_by(|a, b| a.log10_p.total_cmp(&b.log10_p))
+        let best = |words: Vec<(u64, Vec<f32>)>| {
+            words.into_iter().map(judge).min_by(|a, b| a.log10_p.total_cmp(&b.log10_p))
+        };
+        // Whichever way a word was come by, the bound on the chance of a false one is over all words.
+        best(schedule.read_off(soft)).filter(Reading::counts).or_else(|| best(schedule.decode(soft)))
     }
 
     fn transform(&self, square: &Plane) -> Vec<f32> {
@@ -157,7 +209,8 @@ mod tests {
         let schedule = Schedule::new(&MarkKey::public());
         let layer = Registered::new();
         let mut frame = scene(SIDE, SIDE);
-        let change = layer.write(&frame, &schedule, 0x0123_4567_89ab_cdef);
+        let open = Frame { luma: frame.clone(), room: None };
+        let change = layer.write(&open, &schedule, 0x0123_4567_89ab_cdef);
         frame.data.iter_mut().zip(&change.data).for_each(|(f, c)| *f += c);
         let reading = Registered::read(&layer.soft(&frame, &schedule), &schedule).unwrap();
         assert_eq!(reading.payload, 0x0123_4567_89ab_cdef);
@@ -168,6 +221,30 @@ mod tests {
     }
 
     #[test]
+    fn a_white_page_carries_the_word_by_what_darkens_it() {
+        let schedule = Schedule::new(&MarkKey::public());
+        let layer = Registered::new();
+        let mut luma = Plane::new(SIDE, SIDE);
+        // three quarters of the frame are white, where half of what the layer asks for is clipped
+        let white = |i: usize| i / SIDE > SIDE / 4;
+        luma.data.iter_mut().enumerate().for_each(|(i, v)| *v = if white(i) { 255.0 } else { 90.0 });
+        let room = Room {
+            up: (0..SIDE * SIDE).map(|i| if white(i) { 0.0 } else { 1.0 }).collect(),
+            down: vec![1.0; SIDE * SIDE],
+        };
+        let read = |room: Option<Room>| {
+            let change = layer.write(&Frame { luma: luma.clone(), room }, &schedule, 77);
+            let mut page = luma.clone();
+            page.data.iter_mut().zip(&change.data).for_each(|(v, c)| *v = (*v + c).min(255.0));
+            Registered::read(&layer.soft(&page, &schedule), &schedule).map(|r| (r.payload, r.log10_p))
+        };
+        let (payload, log10_p) = read(Some(room)).unwrap();
+        assert_eq!(payload, 77);
+        assert!(log10_p < -200.0, "{log10_p}");
+        assert!(read(None).is_none_or(|(_, p)| p > -120.0), "{:?}", read(None));
+    }
+
+    #[test]
     fn an_unmarked_picture_and_a_wrong_key_read_nothing() {
         let layer = Registered::new();
         let schedule = Schedule::new(&MarkKey::from_secret(b"other").unwrap());
@@ -175,7 +252,8 @@ mod tests {
         let reads =
             |f: &Plane| Registered::read(&layer.soft(f, &schedule), &schedule).map_or(0.0, |r| r.log10_p);
         assert!(reads(&frame) > -3.0);
-        let change = layer.write(&frame, &Schedule::new(&MarkKey::public()), 7);
+        let open = Frame { luma: frame.clone(), room: None };
+        let change = layer.write(&open, &Schedule::new(&MarkKey::public()), 7);
         frame.data.iter_mut().zip(&change.data).for_each(|(f, c)| *f += c);
         assert!(reads(&frame) > -3.0);
     }

@@ -17,6 +17,8 @@ pub(crate) const POINTS: usize = PILOTS + DATA;
 pub(crate) const CODED: usize = 480;
 /// Smallest and largest distance of a used cosine from the origin, in half cycles per picture.
 const COSINE_RADIUS: (usize, usize) = (5, 28);
+/// Distance from the origin at which a cosine counts a quarter.
+const QUARTER: f64 = 5.0;
 /// Constraint length and generators of the code: the rate 1/6 code of the scheme's definition, in octal.
 const CONSTRAINT: u32 = 15;
 const GENERATORS: [u32; 6] = [0o46321, 0o51271, 0o63667, 0o70535, 0o73277, 0o76513];
@@ -37,6 +39,14 @@ pub(crate) struct Cosine {
     pub(crate) u: usize,
     pub(crate) v: usize,
     pub(crate) dither: f32,
+}
+
+impl Cosine {
+    /// How much this cosine counts when the layer is read, in quarters: whatever re-encodes a picture errs most in what is
+    /// coarse, in the same direction over a whole paragraph or sky. Few sizes, because the bound on their sum is cheap then.
+    pub(crate) fn weight(&self) -> f64 {
+        (((self.u as f64).hypot(self.v as f64) / QUARTER).round() * 0.25).min(1.0)
+    }
 }
 
 /// Everything derived from a key.
@@ -96,11 +106,21 @@ impl Schedule {
         self.points.iter().zip(symbols).map(turn).collect()
     }
 
+    /// The payload that the surest bits spell, with its code word, if its checksum holds: found without a search where little
+    /// was done to a picture.
+    pub(crate) fn read_off(&self, soft: &[f32]) -> Vec<(u64, Vec<f32>)> {
+        let bits = self.code.as_ref().and_then(|code| code.read_off(soft));
+        bits.and_then(|bits| self.checked(&bits)).into_iter().collect()
+    }
+
     /// Payloads whose checksum holds, with their code words, most likely first.
     pub(crate) fn decode(&self, soft: &[f32]) -> Vec<(u64, Vec<f32>)> {
         let words = self.code.as_ref().and_then(|code| code.decode(soft, ENDS).ok()).unwrap_or_default();
-        let checked = |bits: Vec<u8>| payload_of(&bits).map(|payload| (payload, self.encode_bits(&bits)));
-        words.into_iter().filter_map(|word| checked(word.bits)).collect()
+        words.into_iter().filter_map(|word| self.checked(&word.bits)).collect()
+    }
+
+    fn checked(&self, bits: &[u8]) -> Option<(u64, Vec<f32>)> {
+        payload_of(bits).map(|payload| (payload, self.encode_bits(bits)))
     }
 }
 
