@@ -27,6 +27,9 @@ const CHROMA_SIDE: f64 = 400.0;
 /// apart as a candidate can be reshaped.
 const STRETCHES: [f64; 6] = [1.05, 0.95, 1.10, 0.91, 1.15, 0.87];
 
+/// Scales of an upright picture that are read before anything else is searched.
+const UPRIGHT: usize = 3;
+
 /// How hard to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Effort {
@@ -317,32 +320,55 @@ impl<'a> LatticeReading<'a> {
 
     fn run(&mut self, effort: Effort, result: &mut Detection) -> Result<(), SizeError> {
         let Self { reader, luma, chroma, map, scale, registered, demodulator, .. } = self;
-        let templates = reader.templates()?;
         let mut search = Search::new(map, &reader.schedule);
         let spectra: Vec<&Spectrum> = std::iter::once(&*luma).chain(&*chroma).collect();
+        let mut read = |candidate: Candidate, result: &mut Detection| {
+            let upright = registered.as_deref().filter(|_| upright(candidate.matrix));
+            if let Some(reading) = demodulator.read(&spectra, candidate.matrix, upright)? {
+                let layer = Layer::Lattice(geometry(candidate.matrix, *scale));
+                let pose = Some(Pose(candidate.matrix));
+                result.offer(reading.payload, reading.z, reading.log10_p, layer, pose);
+            }
+            Ok::<(), SizeError>(())
+        };
+        for candidate in search.upright(UPRIGHT) {
+            read(candidate, result)?;
+            if result.found {
+                return Ok(());
+            }
+        }
         let mut attempt =
             |candidates: Vec<Candidate>, search: &Search<'_>, take: usize, result: &mut Detection| {
+                // Where the mark is faint, a climb leads away from it: the clearest places are read as they are.
+                for &candidate in candidates.iter().take(take) {
+                    read(candidate, result)?;
+                    if result.found {
+                        return Ok(());
+                    }
+                }
                 let mut refined: Vec<Candidate> =
                     candidates.into_iter().map(|c| search.refine(search.reshaped(c), &[0.004])).collect();
                 refined.sort_by(|a, b| b.score.total_cmp(&a.score));
-                refined.truncate(take + 2);
-                for candidate in &mut refined {
+                let mut apart: Vec<Candidate> = Vec::new();
+                for candidate in refined {
+                    if apart.iter().all(|other| other.apart(&candidate)) {
+                        apart.push(candidate);
+                    }
+                }
+                apart.truncate(take + 2);
+                for candidate in &mut apart {
                     *candidate = search.refine(*candidate, &[0.002, 0.001, 0.0005]);
                 }
-                refined.sort_by(|a, b| b.score.total_cmp(&a.score));
-                for candidate in refined.into_iter().take(take) {
-                    let upright = registered.as_deref().filter(|_| upright(candidate.matrix));
-                    if let Some(reading) = demodulator.read(&spectra, candidate.matrix, upright)? {
-                        let layer = Layer::Lattice(geometry(candidate.matrix, *scale));
-                        let pose = Some(Pose(candidate.matrix));
-                        result.offer(reading.payload, reading.z, reading.log10_p, layer, pose);
-                        if result.found {
-                            break;
-                        }
+                apart.sort_by(|a, b| b.score.total_cmp(&a.score));
+                for candidate in apart.into_iter().take(take) {
+                    read(candidate, result)?;
+                    if result.found {
+                        break;
                     }
                 }
                 Ok::<(), SizeError>(())
             };
+        let templates = reader.templates()?;
         let straight = search.similar(templates, false, 12)?;
         attempt(straight, &search, 3, result)?;
         if !result.found {

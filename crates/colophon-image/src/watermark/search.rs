@@ -15,6 +15,10 @@ const RADII: (f64, f64) = (0.009, 0.49);
 const RADIUS_LEN: usize = 864;
 /// Periods looked for, in working pixels.
 const PERIODS: (f64, f64) = (36.0, 430.0);
+/// Logarithmic step of the scales tried for an upright picture: between two of them the outermost points stay on their peaks.
+const SCALE_STEP: f64 = 0.001;
+/// Relative distance from which on two candidates are two.
+const APART: f64 = 0.004;
 /// Radius of the innermost lattice points.
 const INNER: f64 = 4.0;
 /// Steps, each way, and step of the stretches and turns tried for each axis of the lattice about a candidate.
@@ -39,6 +43,16 @@ pub(crate) struct Candidate {
     pub(crate) matrix: Matrix,
     /// Sum of the map over all points, comparable within one picture.
     pub(crate) score: f64,
+}
+
+impl Candidate {
+    /// Whether it is more than a step of a climb away: what is nearer, a climb ends at the same place.
+    pub(crate) fn apart(&self, other: &Self) -> bool {
+        let parts = self.matrix.as_flattened().iter().zip(other.matrix.as_flattened());
+        let distance: f64 = parts.map(|(a, b)| (a - b).powi(2)).sum();
+        let size: f64 = self.matrix.as_flattened().iter().map(|a| a * a).sum();
+        distance > APART * APART * size
+    }
 }
 
 /// Templates of one key, transformed.
@@ -132,6 +146,20 @@ impl<'a> Search<'a> {
         let Some((fft, spectrum)) = &mut self.polar else { return Ok(Vec::new()) };
         let matrices = matches(fft, spectrum, template, mirrored, count)?;
         Ok(matrices.into_iter().map(|m| self.candidate(m)).collect())
+    }
+
+    /// Scales of a picture that was neither turned nor mirrored, clearest first. One unknown instead of two: what is too faint
+    /// among all turns stands out among these.
+    pub(crate) fn upright(&self, count: usize) -> Vec<Candidate> {
+        let steps = ((PERIODS.1 / PERIODS.0).ln() / SCALE_STEP) as usize;
+        let scale = |step: usize| (step as f64 * SCALE_STEP).exp() / PERIODS.1;
+        let upright = |s: f64| self.candidate([[s, 0.0], [0.0, s]]);
+        let scores: Vec<Candidate> = (0..=steps).map(|step| upright(scale(step))).collect();
+        let tops = scores.windows(3).filter(|w| w[1].score >= w[0].score.max(w[2].score));
+        let mut tops: Vec<Candidate> = tops.map(|w| w[1]).collect();
+        tops.sort_by(|a, b| b.score.total_cmp(&a.score));
+        tops.truncate(count);
+        tops
     }
 
     /// Rotation together with a change of aspect by `stretch` squared: of the picture after it was turned, or, with `before`,
