@@ -28,7 +28,7 @@ const CHROMA_SIDE: f64 = 400.0;
 const STRETCHES: [f64; 6] = [1.05, 0.95, 1.10, 0.91, 1.15, 0.87];
 
 /// Scales of an upright picture that are read before anything else is searched.
-const UPRIGHT: usize = 3;
+const UPRIGHT: usize = 4;
 
 /// How hard to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -340,7 +340,7 @@ impl<'a> LatticeReading<'a> {
         let mut attempt =
             |candidates: Vec<Candidate>, search: &Search<'_>, take: usize, result: &mut Detection| {
                 // Where the mark is faint, a climb leads away from it: the clearest places are read as they are.
-                for &candidate in candidates.iter().take(take) {
+                for &candidate in candidates.iter().take(take - 1) {
                     read(candidate, result)?;
                     if result.found {
                         return Ok(());
