@@ -8,7 +8,7 @@ use super::evidence::Reading;
 use super::plane::{Plane, Reducer};
 use super::schedule::{Cosine, Schedule};
 use colophon_signal::simd::vectorised;
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::TAU;
 
 /// Side of the square the frame is resampled to.
 pub(crate) const SIDE: usize = 256;
@@ -16,6 +16,8 @@ pub(crate) const SIDE: usize = 256;
 const AXIS: usize = 29;
 /// The next multiple of a vector.
 const LANES: usize = 32;
+/// Steps of the cosines' angles to a whole turn.
+const TURN: usize = 4 * SIDE;
 /// Quantisation step in units of the orthonormal cosine transform of the square, in grey levels.
 const STEP: f64 = 32.0;
 /// Share of the way to the quantiser point that is gone (distortion compensation).
@@ -52,9 +54,11 @@ pub(crate) struct Registered {
 
 impl Registered {
     pub(crate) fn new() -> Self {
+        // the angles are multiples of one, and few of them differ
+        let wave: [f64; TURN] = std::array::from_fn(|i| (TAU * i as f64 / TURN as f64).cos());
         let value = |u: usize, x: usize| {
             let scale = if u == 0 { 1.0 } else { 2f64.sqrt() } / (SIDE as f64).sqrt();
-            (scale * (PI * (2 * x + 1) as f64 * u as f64 / (2 * SIDE) as f64).cos()) as f32
+            (scale * wave[(2 * x + 1) * u % TURN]) as f32
         };
         let row = |x: usize| std::array::from_fn(|u| if u < AXIS { value(u, x) } else { 0.0 });
         Self {
