@@ -5,10 +5,10 @@ use super::moving::MIN_MOVING_SIDE;
 use super::pixels::{Pixels, PixelsMut, Row};
 use super::plane::{LUMA, Plane, Reducer};
 use super::registered::{Frame, Registered, Room, SIDE};
-use super::schedule::Schedule;
-use colophon_signal::fft2::{Complex32, RealFft2};
+use super::schedule::{OUTERMOST, Schedule};
 use colophon_signal::key::MarkKey;
 use colophon_signal::simd::vectorised;
+use std::f64::consts::TAU;
 use std::fmt;
 
 /// Tile period in pixels at a picture side of [`REFERENCE_SIDE`], and its limits.
@@ -176,30 +176,71 @@ fn along_luma() -> [f32; 3] {
     LUMA.map(|w| w / norm)
 }
 
-/// One period of the lattice, RMS 1: the inverse transform of the symbols at their lattice points, each as strong as `weight`
-/// says of its distance from the origin in lattice units.
+/// One period of the lattice, RMS 1: the waves of all points, each as strong as `weight` says of its distance from the origin
+/// in lattice units. Many points share a frequency along x, so that they are added up along y first.
 pub(crate) fn tile(schedule: &Schedule, payload: u64, period: usize, weight: impl Fn(f64) -> f64) -> Plane {
-    let mut plane = Plane::new(period, period);
-    let Ok(mut fft) = RealFft2::new(period, period) else { return plane };
-    let mut spectrum = vec![Complex32::default(); fft.spectrum_len()];
-    let wrap = |k: i32| k.rem_euclid(period as i32) as usize;
+    let turn = Wave::turn(period);
+    let waves: Vec<Wave> = (0..=OUTERMOST as usize).map(|k| turn.times(k)).collect();
+    let mut sums = vec![Wave { cos: vec![0.0; period], sin: vec![0.0; period] }; waves.len()];
     for (point, (re, im)) in schedule.points.iter().zip(schedule.symbols(payload)) {
         let strength = weight(f64::from(point.kx).hypot(f64::from(point.ky)));
-        let symbol = Complex32::new((re * strength) as f32, (im * strength) as f32);
-        if point.kx >= 0 {
-            spectrum[point.kx as usize * period + wrap(point.ky)] = symbol;
-        }
-        if point.kx <= 0 {
-            spectrum[-point.kx as usize * period + wrap(-point.ky)] = symbol.conj();
+        let (re, im) = ((re * strength) as f32, (im * strength) as f32);
+        // a point and the one opposite are one wave
+        let (ky, im) = if point.kx < 0 { (-point.ky, -im) } else { (point.ky, im) };
+        let (Some(sum), Some(wave)) =
+            (sums.get_mut(point.kx.unsigned_abs() as usize), waves.get(ky.unsigned_abs() as usize))
+        else {
+            continue;
+        };
+        let way = ky.signum() as f32;
+        let along = wave.cos.iter().zip(&wave.sin);
+        for ((a, b), (cos, sin)) in sum.cos.iter_mut().zip(&mut sum.sin).zip(along) {
+            *a += re * cos - im * way * sin;
+            *b += im * cos + re * way * sin;
         }
     }
-    if fft.inverse(&mut spectrum, &mut plane.data, period).is_err() {
-        return plane;
-    }
+    let mut plane = Plane::new(period, period);
+    vectorised(
+        #[inline(always)]
+        || {
+            for (y, line) in plane.data.chunks_exact_mut(period).enumerate() {
+                for (wave, sum) in waves.iter().zip(&sums) {
+                    let (a, b) = (sum.cos[y], sum.sin[y]);
+                    for (o, (cos, sin)) in line.iter_mut().zip(wave.cos.iter().zip(&wave.sin)) {
+                        *o += a * cos - b * sin;
+                    }
+                }
+            }
+        },
+    );
     let power = plane.data.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / plane.data.len() as f64;
     let scale = (1.0 / power.max(1e-30).sqrt()) as f32;
     plane.data.iter_mut().for_each(|v| *v *= scale);
     plane
+}
+
+/// Cosine and sine of whole turns of a period, or sums of them.
+#[derive(Clone)]
+struct Wave {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl Wave {
+    fn turn(period: usize) -> Self {
+        let angle = |i: usize| TAU * i as f64 / period as f64;
+        let (sin, cos) = (0..period).map(|i| angle(i).sin_cos()).map(|(s, c)| (s as f32, c as f32)).unzip();
+        Self { cos, sin }
+    }
+
+    /// So many turns in the place of one.
+    fn times(&self, turns: usize) -> Self {
+        let period = self.cos.len();
+        let step = turns % period.max(1);
+        let places = std::iter::successors(Some(0), |i| Some((i + step) % period)).take(period);
+        let (cos, sin) = places.map(|i| (self.cos[i], self.sin[i])).unzip();
+        Self { cos, sin }
+    }
 }
 
 /// The lattice layer of one picture.
@@ -430,5 +471,33 @@ impl<'a> Upsample<'a> {
             let (a, b) = (self.blended[left as usize], self.blended[left as usize + 1]);
             *o = a + share * (b - a);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tile_is_the_sum_of_its_waves() {
+        let schedule = Schedule::new(&MarkKey::public());
+        let (payload, period) = (0x0123_4567_89ab_cdef, 113);
+        let weight = |distance: f64| 1.0 + distance;
+        let tile = tile(&schedule, payload, period, weight);
+        let value = |x: usize, y: usize| -> f64 {
+            let waves = schedule.points.iter().zip(schedule.symbols(payload)).map(|(point, (re, im))| {
+                let along = f64::from(point.kx) * x as f64 + f64::from(point.ky) * y as f64;
+                let (sin, cos) = (TAU * along / period as f64).sin_cos();
+                weight(f64::from(point.kx).hypot(f64::from(point.ky))) * (re * cos - im * sin)
+            });
+            waves.sum()
+        };
+        let scale = f64::from(tile.data[0]) / value(0, 0);
+        for (x, y) in [(1, 0), (0, 1), (50, 77), (112, 112), (31, 100)] {
+            let got = f64::from(tile.data[y * period + x]);
+            assert!((got - scale * value(x, y)).abs() < 1e-3, "{x}, {y}: {got}");
+        }
+        let power = tile.data.iter().map(|v| v * v).sum::<f32>() / tile.data.len() as f32;
+        assert!((power - 1.0).abs() < 1e-3);
     }
 }

@@ -6,7 +6,8 @@ use colophon_signal::key::MarkKey;
 use std::f64::consts::TAU;
 
 /// Smallest and largest distance of a used lattice point from the origin, in lattice units.
-const RADIUS: (i32, i32) = (4, 24);
+const RADIUS: (i32, i32) = (4, OUTERMOST);
+pub(crate) const OUTERMOST: i32 = 24;
 /// Points with a known symbol, for finding the offset.
 pub(crate) const PILOTS: usize = 72;
 /// Points that carry two coded bits each.
