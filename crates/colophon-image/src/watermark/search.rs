@@ -16,7 +16,7 @@ const RADIUS_LEN: usize = 864;
 /// Periods looked for, in working pixels.
 const PERIODS: (f64, f64) = (36.0, 430.0);
 /// Logarithmic step of the scales tried for an upright picture: between two of them the outermost points stay on their peaks.
-const SCALE_STEP: f64 = 0.001;
+const SCALE_STEP: f64 = 0.0015;
 /// Relative distance from which on two candidates are two.
 const APART: f64 = 0.004;
 /// Radius of the innermost lattice points.
@@ -152,14 +152,22 @@ impl<'a> Search<'a> {
     /// among all turns stands out among these.
     pub(crate) fn upright(&self, count: usize) -> Vec<Candidate> {
         let steps = ((PERIODS.1 / PERIODS.0).ln() / SCALE_STEP) as usize;
-        let scale = |step: usize| (step as f64 * SCALE_STEP).exp() / PERIODS.1;
-        let upright = |s: f64| self.candidate([[s, 0.0], [0.0, s]]);
-        let scores: Vec<Candidate> = (0..=steps).map(|step| upright(scale(step))).collect();
-        let tops = scores.windows(3).filter(|w| w[1].score >= w[0].score.max(w[2].score));
-        let mut tops: Vec<Candidate> = tops.map(|w| w[1]).collect();
-        tops.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let scales: Vec<f64> = (0..=steps).map(|i| (i as f64 * SCALE_STEP).exp() / PERIODS.1).collect();
+        // Point by point: along its ray neighbours in the map follow each other.
+        let mut scores = vec![0f32; scales.len()];
+        for &(x, y) in &self.points {
+            for (score, &scale) in scores.iter_mut().zip(&scales) {
+                let scale = scale as f32;
+                *score += self.map.at(scale * x, scale * y);
+            }
+        }
+        let top = |i: &usize| scores[*i] >= scores[i - 1].max(scores[i + 1]);
+        let mut tops: Vec<usize> = (1..steps).filter(top).collect();
+        tops.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
         tops.truncate(count);
-        tops
+        let at =
+            |i: usize| Candidate { matrix: [[scales[i], 0.0], [0.0, scales[i]]], score: scores[i].into() };
+        tops.into_iter().map(at).collect()
     }
 
     /// Rotation together with a change of aspect by `stretch` squared: of the picture after it was turned, or, with `before`,
