@@ -70,7 +70,8 @@ impl Registered {
     /// The change, in luma levels on the square, that writes `payload` into the square `frame`.
     pub(crate) fn write(&self, frame: &Frame, schedule: &Schedule, payload: u64) -> Plane {
         let word = schedule.encode(payload);
-        let (mut change, _) = self.missing(&frame.luma, schedule, &word);
+        let (missing, _) = self.missing(&frame.luma, schedule, &word);
+        let mut change = self.inverse(&missing);
         let Some(room) = &frame.room else { return change };
         // What black and white clip away is asked of the places that have room.
         for _ in 0..ROUNDS {
@@ -83,6 +84,7 @@ impl Registered {
             if clear >= CLEAR {
                 break;
             }
+            let missing = self.inverse(&missing);
             for (change, missing) in change.data.iter_mut().zip(&missing.data) {
                 *change = (*change + missing).clamp(-MOST, MOST);
             }
@@ -90,9 +92,9 @@ impl Registered {
         change
     }
 
-    /// The change that brings every coded cosine of a square near the closest place that says its bit, and how clearly the
-    /// square says the word as it is: 1 at best, about 0 where nothing was written.
-    fn missing(&self, square: &Plane, schedule: &Schedule, word: &[f32]) -> (Plane, f64) {
+    /// What brings every coded cosine of a square near the closest place that says its bit, and how clearly the square says the
+    /// word as it is: 1 at best, about 0 where nothing was written.
+    fn missing(&self, square: &Plane, schedule: &Schedule, word: &[f32]) -> (Vec<f32>, f64) {
         let coefficients = self.transform(square);
         let mut change = vec![0f32; AXIS * AXIS];
         let mut clear = 0.0;
@@ -104,7 +106,7 @@ impl Registered {
             clear += (TAU * way).cos();
             change[at] = (way * STEP * PULL) as f32;
         }
-        (self.inverse(&change), clear / word.len().max(1) as f64)
+        (change, clear / word.len().max(1) as f64)
     }
 
     /// What the layer in luma of any size says about every coded bit: from 1 for a clear 0 to -1 for a clear 1, times the
@@ -141,25 +143,32 @@ impl Registered {
 
     #[inline(always)]
     fn transform_here(&self, square: &Plane) -> Vec<f32> {
+        // four lines at a time: the sums of one would wait for each other
+        const TOGETHER: usize = 4;
         let mut columns = vec![0f32; AXIS * SIDE];
-        for (y, line) in square.rows().enumerate() {
-            let sums = self.sums(line);
-            columns.iter_mut().skip(y).step_by(SIDE).zip(sums).for_each(|(c, s)| *c = s);
+        for (at, lines) in square.data.chunks_exact(TOGETHER * SIDE).enumerate() {
+            let sums: [_; TOGETHER] = self.sums(std::array::from_fn(|i| &lines[i * SIDE..][..SIDE]));
+            for (y, sums) in (at * TOGETHER..).zip(sums) {
+                columns.iter_mut().skip(y).step_by(SIDE).zip(sums).for_each(|(c, s)| *c = s);
+            }
         }
         let mut out = vec![0f32; AXIS * AXIS];
         for (u, column) in columns.chunks_exact(SIDE).enumerate() {
-            let sums = self.sums(column);
+            let [sums] = self.sums([column]);
             out.iter_mut().skip(u).step_by(AXIS).zip(sums).for_each(|(o, s)| *o = s);
         }
         out
     }
 
-    /// Sums of a line times every cosine.
+    /// Sums of lines times every cosine.
     #[inline(always)]
-    fn sums(&self, line: &[f32]) -> [f32; LANES] {
-        let mut sums = [0f32; LANES];
-        for (&value, waves) in line.iter().zip(&self.turned) {
-            sums.iter_mut().zip(waves).for_each(|(s, w)| *s += value * w);
+    fn sums<const N: usize>(&self, lines: [&[f32]; N]) -> [[f32; LANES]; N] {
+        let mut sums = [[0f32; LANES]; N];
+        for (x, waves) in self.turned.iter().enumerate() {
+            for (sums, line) in sums.iter_mut().zip(lines) {
+                let value = line[x];
+                sums.iter_mut().zip(waves).for_each(|(s, w)| *s += value * w);
+            }
         }
         sums
     }
@@ -173,14 +182,16 @@ impl Registered {
 
     #[inline(always)]
     fn inverse_here(&self, coefficients: &[f32]) -> Plane {
-        let mut plane = Plane::new(SIDE, SIDE);
-        for (row, wave_v) in coefficients.chunks_exact(AXIS).zip(self.basis.chunks_exact(SIDE)) {
-            let mut line = [0f32; SIDE];
+        let mut lines = vec![[0f32; SIDE]; AXIS];
+        for (line, row) in lines.iter_mut().zip(coefficients.chunks_exact(AXIS)) {
             for (&c, wave_u) in row.iter().zip(self.basis.chunks_exact(SIDE)) {
                 line.iter_mut().zip(wave_u).for_each(|(l, &w)| *l += c * w);
             }
-            for (out, &wv) in plane.data.chunks_exact_mut(SIDE).zip(wave_v) {
-                out.iter_mut().zip(&line).for_each(|(o, &l)| *o += wv * l);
+        }
+        let mut plane = Plane::new(SIDE, SIDE);
+        for (out, waves) in plane.data.chunks_exact_mut(SIDE).zip(&self.turned) {
+            for (line, &wv) in lines.iter().zip(waves) {
+                out.iter_mut().zip(line).for_each(|(o, &l)| *o += wv * l);
             }
         }
         plane
