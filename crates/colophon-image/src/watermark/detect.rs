@@ -1,15 +1,15 @@
 //! Reading the mark.
 
 use super::demodulate::Demodulator;
-use super::embed::{MIN_SIDE, period};
 use super::evidence::THRESHOLD;
-use super::moving::MIN_MOVING_SIDE;
 use super::pixels::Pixels;
-use super::plane::{CHROMA, LUMA, Plane, reduce, reduce_colours};
+use super::plane::Plane;
+use super::reduce::{CHROMA, LUMA, reduce, reduce_colours};
 use super::registered::Registered;
 use super::schedule::Schedule;
 use super::search::{Candidate, Matrix, Search, Templates};
 use super::spectrum::{PeakMap, Spectrum, side};
+use super::tile::{MIN_MOVING_SIDE, MIN_SIDE, period};
 use super::whiten::Whitener;
 use colophon_signal::fft2::SizeError;
 use colophon_signal::key::MarkKey;

@@ -1,7 +1,8 @@
 //! How much mark a place hides: local texture, brightness, and the edges it must not leak from.
 
 use super::pixels::{Pixels, Row};
-use super::plane::{LUMA, Plane, Reducer, mix};
+use super::plane::Plane;
+use super::reduce::{LUMA, Reducer, mix};
 use super::registered::SIDE;
 use colophon_signal::simd::vectorised;
 

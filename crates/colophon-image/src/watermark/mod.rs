@@ -37,19 +37,22 @@ mod mask;
 mod moving;
 mod pixels;
 mod plane;
+mod reduce;
 mod registered;
 mod schedule;
 mod search;
 mod spectrum;
+mod tile;
 mod whiten;
 
 pub use detect::{
     DetectOptions, Detection, EXPECTED, Effort, Geometry, Layer, NotChecked, Pose, Reader, detect,
     working_size,
 };
-pub use embed::{EmbedError, EmbedOptions, Embedded, MIN_SIDE, Strength, embed};
-pub use moving::{Change, MIN_MOVING_SIDE, Motion, Pattern, moving_period};
+pub use embed::{EmbedError, EmbedOptions, Embedded, Strength, embed};
+pub use moving::{Change, Motion, Pattern};
 pub use pixels::{Layout, LayoutError, MAX_SIDE, Pixels, PixelsMut, Samples, SamplesMut};
+pub use tile::{MIN_MOVING_SIDE, MIN_SIDE, moving_period};
 
 /// Name of the scheme, as it goes into records and C2PA soft bindings.
 pub const SCHEME: &str = "org.colophon.image.1";

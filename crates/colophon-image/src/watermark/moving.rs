@@ -3,31 +3,18 @@
 //! A moving picture needs no registered layer: the mean of many frames shows the lattice far above what one still picture
 //! shows, and the registered layer quantises the very content that the mean blurs away.
 
-use super::embed::{EmbedError, Strength, period, tile};
+use super::embed::{EmbedError, Strength};
 use super::mask::{FLAT, Mask};
 use super::pixels::Pixels;
 use super::plane::Plane;
 use super::schedule::Schedule;
+use super::tile::{MIN_MOVING_SIDE, moving_period, tile};
 use colophon_signal::key::MarkKey;
 use colophon_signal::simd::vectorised;
-
-/// The tile of a moving picture against that of a still one of its size: waves half as long again keep what encoders of
-/// video quantise away first, and what half and third size leave.
-const STRETCH: f64 = 1.6;
 
 /// How much more texture hides than flat places do: less than in a still picture. Where a moving picture is busy an encoder
 /// takes most of the mark away again, and what it leaves costs as much of the picture's fidelity as it does anywhere.
 const SLOPE: f32 = 0.2;
-
-/// Shortest side of a moving picture that is marked: the mean of many frames shows more than one still picture.
-pub const MIN_MOVING_SIDE: usize = 120;
-
-/// Period of the tile on a moving picture of this size, in pixels.
-pub fn moving_period(width: usize, height: usize) -> usize {
-    let period = (period(width, height) as f64 * STRETCH).round() as usize;
-    // at least a tile and a half along the shorter side, for small pictures
-    period.min(width.min(height) * 2 / 3)
-}
 
 /// One payload under one key, laid out for pictures of one size.
 #[derive(Debug)]

@@ -5,7 +5,8 @@
 //! the frame: resizing, aspect change, compression, blur, denoising. Any crop or turn ends it; those are the lattice's part.
 
 use super::evidence::Reading;
-use super::plane::{Plane, Reducer};
+use super::plane::Plane;
+use super::reduce::Reducer;
 use super::schedule::{Cosine, Schedule};
 use colophon_signal::simd::vectorised;
 use std::f64::consts::TAU;
