@@ -108,8 +108,8 @@ impl ConvCode {
 
     /// The message that the surest of the soft symbols spell: those of largest size of which none follows from the others
     /// (ordered statistics of order 0; Fossorier and Lin, 1995). Right for as long as a sixth of the symbols at rate 1/6 comes
-    /// through; which words are right, a checksum or the rest of the word has to tell. A hundredth of the cost of
-    /// [`decode`](Self::decode). `None` if `soft` is no block, or one of more than 128 message bits.
+    /// through; which words are right, a checksum or the rest of the word has to tell. About a twentieth of the
+    /// cost of [`decode`](Self::decode). `None` if `soft` is no block, or one of more than 128 message bits.
     pub fn read_off(&self, soft: &[f32]) -> Option<Vec<u8>> {
         let rate = self.generators.len();
         let steps = soft.len() / rate;

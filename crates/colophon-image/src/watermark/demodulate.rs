@@ -233,17 +233,10 @@ impl<'a> Demodulator<'a> {
             soft.iter_mut().zip(registered).for_each(|(s, &r)| *s += REGISTERED_SHARE as f32 * r);
             sizes.extend(self.schedule.cosines.iter().map(|c| REGISTERED_SHARE * c.weight()));
         }
-        for decode in [Schedule::read_off, Schedule::decode] {
-            for (payload, word) in decode(self.schedule, &soft) {
-                let sum: f64 = word.iter().zip(&soft).map(|(&w, &s)| f64::from(w * s)).sum();
-                let reading = Reading::of_phases(payload, sum, &sizes);
-                if best.is_none_or(|b| reading.log10_p < b.log10_p) {
-                    *best = Some(reading);
-                }
-            }
-            if found(*best) {
-                break;
-            }
+        if let Some(reading) = Reading::of_bits(self.schedule, &soft, &sizes)
+            && best.is_none_or(|b| reading.log10_p < b.log10_p)
+        {
+            *best = Some(reading);
         }
     }
 }

@@ -124,15 +124,7 @@ impl Registered {
     /// Decodes what [`soft`](Self::soft) returned. Dither makes every phase uniform on an unmarked picture.
     pub(crate) fn read(soft: &[f32], schedule: &Schedule) -> Option<Reading> {
         let sizes: Vec<f64> = schedule.cosines.iter().map(Cosine::weight).collect();
-        let judge = |(payload, word): (u64, Vec<f32>)| {
-            let sum: f64 = word.iter().zip(soft).map(|(&w, &s)| f64::from(w * s)).sum();
-            Reading::of_phases(payload, sum, &sizes)
-        };
-        let best = |words: Vec<(u64, Vec<f32>)>| {
-            words.into_iter().map(judge).min_by(|a, b| a.log10_p.total_cmp(&b.log10_p))
-        };
-        // Whichever way a word was come by, the bound on the chance of a false one is over all words.
-        best(schedule.read_off(soft)).filter(Reading::counts).or_else(|| best(schedule.decode(soft)))
+        Reading::of_bits(schedule, soft, &sizes)
     }
 
     fn transform(&self, square: &Plane) -> Vec<f32> {
